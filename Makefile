@@ -1,0 +1,39 @@
+# Everything runs from .venv, made from the hashed lock; both main targets start again at once when repeated.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint install sandboxes lock clean
+
+demo: install sandboxes
+	$(BIN)/winnow demo
+
+test: install sandboxes lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+install: $(STAMP)
+
+# `venv` is made anew only where there is none, so that an interrupted installation just goes on.
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+# What the sandboxes need: bubblewrap and, where it can be had, Docker's engine (as root on Debian; else it says what to do).
+sandboxes:
+	@sh docker/setup-debian.sh
+
+# The lock names no index and is good for every platform; uv is not a dependency of Winnow.
+lock:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

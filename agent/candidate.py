@@ -1,0 +1,76 @@
+"""What an attempt hands on: a patch, a test, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """How a trajectory ended. The first group is the attempt's doing, a result; the second the world's, retried."""
+
+    FINISHED = "finished"
+    STEP_LIMIT = "step limit"
+    CONTEXT_LIMIT = "context limit"
+    COST_LIMIT = "cost limit"
+    MALFORMED = "malformed replies"
+    KILLED_SANDBOX = "killed its sandbox"
+
+    RATE_LIMIT = "rate limit"
+    MODEL_DOWN = "model unreachable"
+    SANDBOX_DIED = "sandbox died"
+    DISK_FULL = "disk full"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_result(self) -> bool:
+        return self in _RESULTS
+
+
+_RESULTS = frozenset(
+    {
+        Ending.FINISHED,
+        Ending.STEP_LIMIT,
+        Ending.CONTEXT_LIMIT,
+        Ending.COST_LIMIT,
+        Ending.MALFORMED,
+        Ending.KILLED_SANDBOX,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A stand-alone test of the issue. Exits 2 when the issue is present, 0 when it is solved, else it crashed.
+
+    interpreter: from the script's first line ("python3", "node", "sh"...). text: the whole script.
+    """
+
+    interpreter: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a script: exit code, normalised output, "exited" or "timeout"."""
+
+    exit_code: int
+    output: str
+    ended: str = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One attempt's outcome. id: the trajectory's name ("attempt-3").
+
+    patch: git-style unified diff against the snapshot's HEAD, "" where nothing was changed. test: the attempt's last
+    test and its run on the unfixed code, None where it has none. calls: model calls made.
+    """
+
+    id: str
+    patch: str
+    test: Script | None = None
+    test_before: Run | None = None
+    ending: Ending = Ending.FINISHED
+    detail: str = ""
+    calls: int = 0
