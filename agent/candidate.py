@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How a trajectory ended. The first group is the attempt's doing, a result; the second the world's, retried."""
+    """How a trajectory ended: first by the attempt's doing (a result), then by the world's (retried)."""
 
     FINISHED = "finished"
     STEP_LIMIT = "step limit"
@@ -41,7 +41,7 @@ _RESULTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A stand-alone test of the issue. Exits 2 when the issue is present, 0 when it is solved, else it crashed.
+    """A stand-alone test of the issue. Exits 2 when the issue is present, 0 when solved, else it crashed.
 
     interpreter: from the script's first line ("python3", "node", "sh"...). text: the whole script.
     """
@@ -63,8 +63,9 @@ class Run:
 class Candidate:
     """One attempt's outcome. id: the trajectory's name ("attempt-3").
 
-    patch: git-style unified diff against the snapshot's HEAD, "" where nothing was changed. test: the attempt's last
-    test and its run on the unfixed code, None where it has none. calls: model calls made.
+    patch: git-style unified diff against the snapshot's HEAD, "" where nothing was changed.
+    test: the attempt's last test; test_before: its run on the unfixed code; None where it has none.
+    calls: model calls made.
     """
 
     id: str

@@ -1,0 +1,78 @@
+"""What can be set about the making of attempts. Defaults are CodeMonkeys' figures where it gives one."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ContextSettings(BaseModel):
+    """How the files that an issue needs are chosen, once for all attempts."""
+
+    model_config = _STRICT
+
+    context_tokens: int = Field(default=128_000, ge=0)
+    """Tokens of files that attempts are shown at most."""
+
+    context_window: int = Field(default=128_000, ge=1_000)
+    """The window of the model that edits, in tokens. The files leave `room` of it."""
+
+    room: int = Field(default=32_000, ge=0)
+    """Tokens of the window that are kept for the conversation about the files."""
+
+    file_tokens: int = Field(default=100_000, ge=1)
+    """A source file with more tokens is not asked about."""
+
+    temperature: float | None = Field(default=0.0, ge=0)
+    """Of relevance and ranking calls; None leaves it to the server."""
+
+    relevance_output: int = Field(default=1_024, ge=64)
+    """Output tokens of a relevance call."""
+
+    rankings: int = Field(default=3, ge=1)
+    """How often the ranking is asked for; the answers are merged."""
+
+    ranking_output: int = Field(default=4_096, ge=64)
+    """Output tokens of a ranking call."""
+
+    issue_chars: int = Field(default=60_000, ge=100)
+    """Characters of the issue that prompts show; a longer one is cut in the middle."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens of files that attempts are shown: at most `context_tokens`, and what the window leaves."""
+        return max(0, min(self.context_tokens, self.context_window - self.room))
+
+
+class AttemptSettings(BaseModel):
+    """How one attempt is made."""
+
+    model_config = _STRICT
+
+    temperature: float | None = Field(default=0.5, ge=0)
+    """Of every call of an attempt; None leaves it to the server."""
+
+    max_tokens: int | None = Field(default=4_096, ge=64)
+    """Output tokens of a call; None leaves it to the server."""
+
+    testing_calls: int = Field(default=8, ge=0)
+    """Model calls of the testing machine at most; 0 leaves the attempt without a test of its own."""
+
+    editing_calls: int = Field(default=8, ge=1)
+    """Model calls of the editing machine at most."""
+
+    script_timeout: float = Field(default=100.0, gt=0)
+    """Seconds that a test script gets for one run."""
+
+    output_chars: int = Field(default=8_192, ge=200)
+    """Characters of a run's output that the model is shown; more is cut in the middle."""
+
+    diff_chars: int = Field(default=24_000, ge=200)
+    """Characters of its own diff that the model is shown; more is cut in the middle."""
+
+    issue_chars: int = Field(default=60_000, ge=100)
+    """Characters of the issue that prompts show; a longer one is cut in the middle."""
+
+    context_window: int = Field(default=128_000, ge=1_000)
+    """Tokens of a conversation at most, the next reply included: the attempt stops before there are more."""
