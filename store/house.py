@@ -1,0 +1,185 @@
+"""The store itself: what the rest of Winnow writes to and reads from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Connection
+
+from store import runs
+from store.database import Database, open_database
+from store.errors import StoreError
+from store.journal import Journal
+from store.lease import Leases
+from store.rows import Part, ResultRow, RunRow, Status, Step, TaskRow, Totals, TrajectoryRow
+from store.steps import add_up, read_steps, steps_of
+from store.texts import read_texts, storable
+from store.writer import Rows, Writer
+
+
+def open_store(where: str | Path | None = None) -> Store:
+    """Open a store, and make it where there is none.
+
+    where: a file, or any SQLAlchemy URL of SQLite or PostgreSQL; None for $WINNOW_STORE, or else
+    winnow/winnow.db in the user's data folder. Raises StoreError, in one sentence, where it cannot be used.
+    """
+    return Store(open_database(where))
+
+
+class Store:
+    """Runs, tasks, trajectories, results and journals.
+
+    What writes returns when it is on disk. Async methods wait without holding up the loop; plain ones are
+    quick and wait at once. Reading goes on while something is written, from other processes too. url: for
+    people to read; a password in it is masked.
+    """
+
+    def __init__(self, database: Database):
+        self.url = database.url
+        self._database = database
+        self._leases = Leases()
+        self._writer = Writer(database, self._leases)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is still waiting, give back the leases, close the database. Again: nothing happens."""
+        for run in list(self._leases.held):
+            self._give_back(run)
+        self._writer.close()
+        self._database.close()
+
+    def create_run(self, run: str, *, config: str, kind: str, started: float | None = None) -> None:
+        """Begin a run. config: JSON text; started: unix time, now by default. Raises StoreError for an id in
+        use.
+        """
+        started = time.time() if started is None else started
+        self._writer.do(partial(runs.create, run=run, config=config, kind=kind, started=started))
+
+    def runs(self) -> list[RunRow]:
+        """All runs, the oldest first."""
+        with self._database.read() as connection:
+            return runs.every(connection)
+
+    def run(self, run: str) -> RunRow:
+        """The run of this id, or the only one whose id begins so. Raises StoreError naming the nearest."""
+        with self._database.read() as connection:
+            return runs.find(connection, run)
+
+    def set_run(self, run: str, *, status: Status, ended: float | None = None) -> None:
+        """Say how a run stands. ended: unix time; None clears it."""
+        self._writer.do(partial(runs.set_status, run=run, status=status, ended=ended))
+
+    @contextmanager
+    def lease(self, run: str) -> Iterator[None]:
+        """Be the only process that works on `run`.
+
+        Raises RunBusy where another one does and lives. One that died on this machine is succeeded at once;
+        one on another machine after 30 seconds without a sign of life. Whoever loses a lease meanwhile (a
+        machine that was suspended) cannot write to that run's journal any more.
+        """
+
+        def take(connection: Connection) -> None:
+            runs.require(connection, run)
+            self._leases.take(connection, run)
+
+        self._writer.do(take)
+        try:
+            yield
+        finally:
+            self._give_back(run)
+
+    def put_task(self, run: str, task: str, *, body: str) -> None:
+        """Write a task of a run, or replace it. body: JSON text."""
+        self._writer.do_rows(lambda: {"tasks": [{"run": run, "task": task, "body": storable(body)}]})
+
+    def tasks(self, run: str) -> list[TaskRow]:
+        """A run's tasks in the order in which they were first put."""
+        with self._database.read() as connection:
+            return runs.read_tasks(connection, run)
+
+    async def put_trajectory(
+        self,
+        run: str,
+        task: str,
+        trajectory: str,
+        *,
+        ending: str | None,
+        is_result: bool,
+        detail: str = "",
+        body: str = "",
+    ) -> None:
+        """Write how a trajectory stands, or replace it. body: JSON text of the candidate it left."""
+
+        def rows() -> Rows:
+            self._leases.check(run)
+            row = {
+                "run": run,
+                "task": task,
+                "trajectory": trajectory,
+                "ending": ending,
+                "is_result": is_result,
+                "detail": storable(detail),
+                "body": storable(body),
+            }
+            return {"trajectories": [row]}
+
+        await self._writer.put(rows)
+
+    def trajectories(self, run: str, task: str) -> list[TrajectoryRow]:
+        """A task's trajectories by name, "attempt-2" before "attempt-10"."""
+        with self._database.read() as connection:
+            return runs.read_trajectories(connection, run, task)
+
+    async def put_result(self, run: str, task: str, kind: str, name: str, body: str) -> None:
+        """Write something found out about a task, or replace it. body: JSON text."""
+
+        def rows() -> Rows:
+            self._leases.check(run)
+            return {
+                "results": [{"run": run, "task": task, "kind": kind, "name": name, "body": storable(body)}]
+            }
+
+        await self._writer.put(rows)
+
+    def results(self, run: str, task: str, kind: str | None = None) -> list[ResultRow]:
+        """A task's results by kind and name, all kinds by default."""
+        with self._database.read() as connection:
+            return runs.read_results(connection, run, task, kind)
+
+    def journal(self, run: str, task: str) -> Journal:
+        """The journal of a task, all its steps in memory. Hold the run's lease while you write to it."""
+        return Journal(self._database, self._writer, self._leases, run, task)
+
+    def steps(self, run: str, task: str | None = None, trajectory: str | None = None) -> Iterator[Step]:
+        """The steps of a run, a task or a trajectory, in order of writing."""
+        return read_steps(self._database, steps_of(run, task, trajectory))
+
+    def texts(self, step: Step) -> list[Part]:
+        """The full texts of a step's request, in order. Raises StoreError for a step of another store."""
+        with self._database.read() as connection:
+            texts = read_texts(connection, (digest for _, digest in step.parts))
+        for label, digest in step.parts:
+            if digest not in texts:
+                raise StoreError(
+                    f"The text of {label} of step {step.key} is not in this store: is it another one's?"
+                )
+        return [Part(label, texts[digest]) for label, digest in step.parts]
+
+    def totals(self, run: str, task: str | None = None) -> Totals:
+        """What the steps of a run or a task add up to."""
+        return add_up(self._database, steps_of(run, task))
+
+    def _give_back(self, run: str) -> None:
+        # A lease that cannot be given back ends with this process: no reason to hide what went wrong before.
+        with suppress(StoreError):
+            self._writer.do(partial(self._leases.give_back, run=run))
