@@ -33,6 +33,10 @@ class Unreachable(ModelError):
     """No connection, a connection cut in the middle of a reply, or no answer in time."""
 
 
+class TimedOut(Unreachable):
+    """No answer in time: what a server that queues instead of refusing looks like when asked too much."""
+
+
 class ContextOverflow(ModelError):
     """The conversation does not fit the model's window. Asking again would give the same."""
 

@@ -75,12 +75,25 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call as the server counted them, all choices together. `cached` is part of `prompt`."""
+    """Tokens of one call as the server counted them, all choices together.
+
+    `cached` (read from the cache) and `cache_written` are part of `prompt`, `reasoning` is part of `completion`.
+    """
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    cache_written: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+            self.cache_written + other.cache_written,
+        )
 
 
 @dataclass(frozen=True, slots=True)

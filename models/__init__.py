@@ -1,0 +1,123 @@
+"""models: asking a language model.
+
+Holds the clients, retries, limits, prices, budgets, the deterministic and the replay model. May import nothing of
+ours. Hands on one protocol, `Model`, and what makes one: `open_model` gives the client for a name, `stack` puts
+retries, the limit on calls in flight, the budget and cache warming around it. Names are loaded on first use: the door
+costs nothing, openai comes with the first OpenAI-compatible client, litellm with the first call of another.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .budget import Budget, Budgeted, Spent, require_price
+    from .choices import AllChoices
+    from .choose import open_model, stack
+    from .deterministic import DeterministicModel
+    from .errors import (
+        BudgetSpent,
+        ContextOverflow,
+        Fault,
+        ModelError,
+        RateLimited,
+        Refused,
+        ReplayMismatch,
+        ServerFault,
+        TimedOut,
+        Unreachable,
+    )
+    from .limit_rule import LimitRule
+    from .limiter import Limit, Limited
+    from .litellm_client import LitellmClient
+    from .openai_client import OpenAIClient
+    from .prices import Price, context_window, cost, known_price, parse_price
+    from .protocol import Choice, Message, Model, Reply, Request, TokenLogprob, ToolCall, Usage
+    from .replay import ReplayModel, write_recording
+    from .retry import Retrying
+    from .tokens import estimate_request, estimate_tokens
+    from .warm import Warming
+
+_HOMES = {
+    "budget": ("Budget", "Budgeted", "Spent", "require_price"),
+    "choices": ("AllChoices",),
+    "choose": ("open_model", "stack"),
+    "deterministic": ("DeterministicModel",),
+    "errors": (
+        "BudgetSpent",
+        "ContextOverflow",
+        "Fault",
+        "ModelError",
+        "RateLimited",
+        "Refused",
+        "ReplayMismatch",
+        "ServerFault",
+        "TimedOut",
+        "Unreachable",
+    ),
+    "limit_rule": ("LimitRule",),
+    "limiter": ("Limit", "Limited"),
+    "litellm_client": ("LitellmClient",),
+    "openai_client": ("OpenAIClient",),
+    "prices": ("Price", "context_window", "cost", "known_price", "parse_price"),
+    "protocol": ("Choice", "Message", "Model", "Reply", "Request", "TokenLogprob", "ToolCall", "Usage"),
+    "replay": ("ReplayModel", "write_recording"),
+    "retry": ("Retrying",),
+    "tokens": ("estimate_request", "estimate_tokens"),
+    "warm": ("Warming",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AllChoices",
+    "Budget",
+    "BudgetSpent",
+    "Budgeted",
+    "Choice",
+    "ContextOverflow",
+    "DeterministicModel",
+    "Fault",
+    "Limit",
+    "LimitRule",
+    "Limited",
+    "LitellmClient",
+    "Message",
+    "Model",
+    "ModelError",
+    "OpenAIClient",
+    "Price",
+    "RateLimited",
+    "Refused",
+    "ReplayMismatch",
+    "ReplayModel",
+    "Reply",
+    "Request",
+    "Retrying",
+    "ServerFault",
+    "Spent",
+    "TimedOut",
+    "TokenLogprob",
+    "ToolCall",
+    "Unreachable",
+    "Usage",
+    "Warming",
+    "context_window",
+    "cost",
+    "estimate_request",
+    "estimate_tokens",
+    "known_price",
+    "open_model",
+    "parse_price",
+    "require_price",
+    "stack",
+    "write_recording",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
