@@ -1,0 +1,136 @@
+"""How a sandbox's container is made: everything that hardens it, in one place, as the engine's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .docker_client import Engine
+from .owner import owner_label
+from .protocol import Limits, World
+
+RUN_LABEL = "winnow.run"
+OWNER_LABEL = "winnow.owner"
+KIND_LABEL = "winnow.kind"
+"""What a labelled thing is: `sandbox`, `scratch` (a helper container), `layer` (goes with its run), or a `cache`
+(an image built or imported from the user's files, kept between runs)."""
+
+HOSTNAME = "sandbox"  # the same name as on the overlay backend: it may show in outputs
+DEFAULT_ENV = {"HOME": "/tmp/home", "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
+
+
+def labels(run: str, kind: str) -> dict[str, str]:
+    return {RUN_LABEL: run, OWNER_LABEL: owner_label(), KIND_LABEL: kind}
+
+
+def container_name(run: str, name: str, number: int) -> str:
+    """`winnow-<run>-<name>-<number>` in the characters that the engine allows."""
+    return f"{_plain(f'winnow-{run}-{name}')}-{number}"
+
+
+def image_tag(run: str, rest: str) -> str:
+    """A tag for an image of a run, in the characters and the length that a tag may have."""
+    return f"r{_plain(run)}-{rest}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_.-]+", "-", text)[:100]
+
+
+def environment(world: World, of_image: Mapping[str, str]) -> dict[str, str]:
+    """The world's variables over the defaults; what the image sets itself (its PATH) stands where they say nothing."""
+    return {**{k: v for k, v in DEFAULT_ENV.items() if k not in of_image}, **world.env}
+
+
+def create(
+    engine: Engine,
+    image: str,
+    *,
+    name: str,
+    run: str,
+    world: World,
+    limits: Limits,
+    env: Mapping[str, str],
+    user: str,
+    mounts: tuple[dict[str, Any], ...] = (),
+) -> str:
+    """Create (not start) a sandbox's container and give its id.
+
+    stdin is open once: when the one connection that is attached to it closes, however its owner came to its end, the
+    channel's shell reads an end of file and kills everything, the init ends, and the engine removes the container.
+    The log driver is off: the channel's stream would be written to the engine's disk otherwise, without bound.
+    """
+    api = engine.api
+    cores = float(engine.info.get("NCPU") or 1)
+    host = api.create_host_config(
+        auto_remove=True,
+        init=True,
+        network_mode="host" if world.network == "host" else "none",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        pids_limit=limits.processes,
+        mem_limit=limits.memory,
+        memswap_limit=limits.memory,  # memory and swap together: no swap on top
+        nano_cpus=None if limits.cpus is None else int(min(limits.cpus, cores) * 1e9),
+        ulimits=_ulimits(limits),
+        log_config={"Type": "none", "Config": {}},
+        ipc_mode="private",
+        mounts=list(mounts),
+    )
+    created = api.create_container_from_config(
+        {
+            **api.create_container_config(
+                image,
+                command=[],
+                entrypoint=["/bin/sh"],
+                hostname=None if world.network == "host" else HOSTNAME,
+                environment=dict(env),
+                user=user,
+                working_dir="/",
+                labels=labels(run, "sandbox"),
+                stdin_open=True,
+                healthcheck={"test": ["NONE"]},  # an image's own health check would run beside our commands
+                host_config=host,
+            ),
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "StdinOnce": True,
+        },
+        name=name,
+    )
+    return created["Id"]
+
+
+def _ulimits(limits: Limits) -> list[dict[str, Any]]:
+    wanted = {"core": 0, "nofile": limits.files, "fsize": limits.disk}
+    return [
+        {"Name": name, "Soft": value, "Hard": value} for name, value in wanted.items() if value is not None
+    ]
+
+
+def lacks(engine: Engine) -> tuple[str, ...]:
+    """What this engine cannot give, a sentence each."""
+    info, security = engine.info, " ".join(engine.info.get("SecurityOptions") or ())
+    missing = []
+    if "userns" not in security and "rootless" not in security:
+        missing.append(
+            "no shifted user ids: this Docker daemon does not remap users, so root in a container is the host's root "
+            "without capabilities"
+        )
+    if "seccomp" not in security:
+        missing.append("no system call filter: this Docker daemon has no seccomp")
+    if not info.get("MemoryLimit"):
+        missing.append("no memory limit: the memory cgroup is not there")
+    if not info.get("SwapLimit"):
+        missing.append("no limit on swap: the kernel does not account for it")
+    if not info.get("PidsLimit", True):
+        missing.append("no limit on processes: the pids cgroup is not there")
+    if not info.get("CpuCfsQuota"):
+        missing.append("no CPU limit: the CPU cgroup has no quota")
+    missing.append(
+        f"no limit on all the disk written: Docker's storage driver ({info.get('Driver')}) has no quota here; "
+        "one file may not grow beyond it"
+    )
+    return tuple(missing)

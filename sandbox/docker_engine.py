@@ -1,0 +1,377 @@
+"""The docker backend: a hardened container per sandbox, commands over one attached stream, copies as image layers.
+
+A sandbox's container lives exactly as long as the connection that is attached to its stdin. The connection is this
+process's: when the process ends, by SIGKILL too, the kernel closes it, the engine closes the container's stdin, the
+channel's shell (which reads its stdin even while a command runs) meets the end and kills everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import posixpath
+import time
+from collections.abc import Callable, Mapping
+
+from . import docker_container, images
+from .channel import Channel
+from .docker_attach import Attached, attach
+from .docker_client import Busy, Engine, Missing, connect
+from .docker_layers import Layer, give_up
+from .docker_leftovers import leave_nothing, remove_container
+from .docker_places import place_layer
+from .docker_skeleton import host_ground
+from .protocol import (
+    CannotStart,
+    Dockerfile,
+    HostRoot,
+    Image,
+    Limits,
+    Result,
+    RootFs,
+    SandboxDied,
+    SandboxSealed,
+    World,
+)
+
+REPLAYED_BYTES = 8 << 20
+"""Writes beyond this are no longer kept for replay: the copy commits instead."""
+
+DEATH_NEWS = 2.0
+"""Seconds the engine gets to tell of a container's end."""
+
+OOM_BEFORE = 5.0
+"""Seconds between running out of memory and the container's end for the one to count as the other's cause."""
+
+
+class DockerBackend:
+    """Sandboxes of one run on one engine. progress: told in short lines what takes long (pulls, builds, layers)."""
+
+    name = "docker"
+
+    def __init__(self, run: str, progress: Callable[[str], None] | None = None) -> None:
+        self.run = run
+        self._progress = progress
+        self._engine: Engine | None = None
+        self._connecting = asyncio.Lock()
+        self._numbers = itertools.count(1)
+        self._grounds: dict[object, asyncio.Task[Layer]] = {}
+        self._open: set[DockerSandbox] = set()
+        self._closed = False
+
+    async def start(self, world: World, *, name: str, limits: Limits) -> DockerSandbox:
+        """See `Backend.start`. The world's layer is made by the first start and waited for by the others."""
+        ground = await self._ground(world)
+        try:
+            return await self._launch(ground, world, name, limits)
+        except Missing:
+            # Somebody pruned the images of a run that had no container just then: make the layer again, once.
+            self._grounds.pop(_ground_key(world), None)
+            return await self._launch(await self._ground(world), world, name, limits)
+
+    async def close(self) -> None:
+        """See `Backend.close`."""
+        self._closed = True
+        await asyncio.gather(*(sandbox.close() for sandbox in list(self._open)))
+        if self._engine is None:
+            return
+        for task in self._grounds.values():
+            task.cancel()
+        await asyncio.gather(*self._grounds.values(), return_exceptions=True)
+        self._grounds.clear()
+        try:
+            # By label, so that what a cancelled start left behind goes too.
+            await self._engine.call(leave_nothing, self._engine, self.run)
+        finally:
+            self._engine.close()
+            self._engine = None
+
+    def lacks(self) -> tuple[str, ...]:
+        """See `Backend.lacks`. Raises CannotStart where no engine answers."""
+        engine = self._engine or connect()
+        try:
+            return docker_container.lacks(engine)
+        finally:
+            if engine is not self._engine:
+                engine.close()
+
+    async def engine(self) -> Engine:
+        async with self._connecting:
+            if self._engine is None:
+                self._engine = await asyncio.to_thread(connect)
+            return self._engine
+
+    async def _ground(self, world: World) -> Layer:
+        """The layer that a world's sandboxes start from. Made once; a failure is forgotten."""
+        key = _ground_key(world)
+        task = self._grounds.get(key)
+        if task is None:
+            task = self._grounds[key] = asyncio.create_task(self._make_ground(world))
+        try:
+            return await asyncio.shield(task)
+        except BaseException:
+            if task.done() and (task.cancelled() or task.exception()) and self._grounds.get(key) is task:
+                del self._grounds[key]
+            raise
+
+    async def _make_ground(self, world: World) -> Layer:
+        engine = await self.engine()
+        if isinstance(world.root, HostRoot):
+            targets = tuple(place.target for place in world.places)
+            facts, mounts = await engine.call(host_ground, engine, self.run, world.root, targets)
+        else:
+            mounts = ()
+            image = await engine.call(self._root_image, engine, world.root)
+            found = await engine.call(images.describe, engine, image)
+            if found is None:
+                raise CannotStart(f"the image {image} was removed while the sandbox was made; start again")
+            facts = found
+        image = facts.id
+        if world.places:
+            if self._progress is not None:
+                self._progress("preparing the repository's layer")
+            empty = isinstance(world.root, HostRoot)
+            image = await engine.call(place_layer, engine, self.run, facts, world.places, empty=empty)
+        # `ours` stays False: the next start wants it too. It goes when the backend closes, by its label.
+        return Layer(image, facts.env, facts.user, mounts)
+
+    def _root_image(self, engine: Engine, root: Image | Dockerfile | RootFs) -> str:
+        if isinstance(root, Image):
+            return images.ensure_image(engine, root.name, self._progress)
+        if isinstance(root, Dockerfile):
+            return images.build(engine, root, self._progress)
+        return images.import_rootfs(engine, root.folder, self._progress)
+
+    async def _launch(
+        self, ground: Layer, world: World, name: str, limits: Limits, writes: tuple[_Write, ...] = ()
+    ) -> DockerSandbox:
+        """A running sandbox on `ground`, with `writes` done in it."""
+        if self._closed:
+            raise CannotStart("the docker backend was closed: no sandbox can be started from it")
+        engine = await self.engine()
+        ground.take()
+        container, attached = "", None
+        try:
+            container = await engine.call(
+                docker_container.create,
+                engine,
+                ground.image,
+                name=docker_container.container_name(self.run, name, next(self._numbers)),
+                run=self.run,
+                world=world,
+                limits=limits,
+                env=docker_container.environment(world, ground.env),
+                user=ground.user,
+                mounts=ground.mounts,
+            )
+            attached = await attach(engine, container)
+            await engine.call(engine.api.start, container)
+            channel = Channel(attached.send, attached.receive)
+            await channel.open()
+            sandbox = DockerSandbox(self, engine, ground, world, name, limits, container, attached, channel)
+            await sandbox.prepare(writes)
+        except BaseException:
+            if attached is not None:
+                attached.close()
+            await asyncio.shield(self._take_back(engine, container, ground))
+            raise
+        self._open.add(sandbox)
+        return sandbox
+
+    async def _take_back(self, engine: Engine, container: str, ground: Layer) -> None:
+        if container:
+            await engine.call(remove_container, engine, container)
+        await give_up(engine, ground)
+
+    async def _commit(self, sandbox: DockerSandbox) -> Layer:
+        """The container's file system as an image that copies start from, on top of the layer it started from."""
+        engine = await self.engine()
+        tag = docker_container.image_tag(self.run, f"{next(self._numbers)}-{sandbox.container[:12]}")
+        made = await engine.call(
+            engine.api.commit,
+            sandbox.container,
+            "winnow-copy",
+            tag,
+            pause=True,  # children that a command left behind may still write
+            conf={"Labels": docker_container.labels(self.run, "layer")},
+        )
+        ground = sandbox.ground
+        return Layer(made["Id"], ground.env, ground.user, ground.mounts, ours=True, below=ground.take())
+
+
+_Write = tuple[str, bytes, int]
+
+
+class DockerSandbox:
+    """See `protocol.Sandbox`."""
+
+    def __init__(
+        self,
+        backend: DockerBackend,
+        engine: Engine,
+        ground: Layer,
+        world: World,
+        name: str,
+        limits: Limits,
+        container: str,
+        attached: Attached,
+        channel: Channel,
+    ) -> None:
+        self.name = name
+        self.ground, self.container = ground, container
+        self._backend, self._engine, self._world, self._limits = backend, engine, world, limits
+        self._attached, self._channel = attached, channel
+        self._lock = asyncio.Lock()
+        # What `write` did since the start, while no command has run: a copy then repeats it (a millisecond each)
+        # instead of committing an image (a tenth of a second and disk). Most candidates of a matrix are made so.
+        self._writes: list[_Write] | None = []
+        self._layer: Layer | None = None
+        self._sealed = False
+        self._ending: asyncio.Task[None] | None = None
+
+    async def prepare(self, writes: tuple[_Write, ...]) -> None:
+        """Make HOME, which no image has, and repeat a parent's writes."""
+        await self._channel.run('[ -d "$HOME" ] || mkdir -p -m 700 -- "$HOME"', timeout=self._limits.timeout)
+        for path, content, mode in writes:
+            await self.write(path, content, mode)
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout: float | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+    ) -> Result:
+        """See `protocol.Sandbox.run`."""
+        self._check(changing=True)
+        async with self._lock:
+            self._check(changing=True)
+            self._writes = None
+            try:
+                return await self._channel.run(
+                    command,
+                    timeout=self._limits.timeout if timeout is None else timeout,
+                    cwd=self._absolute(cwd or ""),
+                    env=env,
+                    stdin=stdin,
+                    output_limit=self._limits.output,
+                )
+            except SandboxDied as error:
+                raise await self._death(error) from error
+
+    async def read(self, path: str, limit: int | None = None) -> bytes:
+        """See `protocol.Sandbox.read`."""
+        self._check(changing=False)
+        try:
+            return await self._channel.read(self._absolute(path), limit)
+        except SandboxDied as error:
+            raise await self._death(error) from error
+
+    async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """See `protocol.Sandbox.write`."""
+        self._check(changing=True)
+        async with self._lock:
+            self._check(changing=True)
+            if self._writes is not None:
+                self._writes.append((path, content, mode))
+                if sum(len(done) for _path, done, _mode in self._writes) > REPLAYED_BYTES:
+                    self._writes = None
+            try:
+                await self._channel.write(self._absolute(path), content, mode)
+            except SandboxDied as error:
+                raise await self._death(error) from error
+
+    async def copy(self, name: str) -> DockerSandbox:
+        """See `protocol.Sandbox.copy`. Copies of a sandbox in which a command ran share one committed layer."""
+        self._check(changing=False)
+        self._sealed = True
+        async with self._lock:
+            self._check(changing=False)
+            ground, writes = self.ground, tuple(self._writes or ())
+            if self._writes is None:
+                if self._layer is None:
+                    self._layer = (await self._committed()).take()
+                ground = self._layer
+            ground.take()  # held until the child has it, should this sandbox close meanwhile
+        try:
+            return await self._backend._launch(ground, self._world, name, self._limits, writes)
+        finally:
+            await asyncio.shield(give_up(self._engine, ground))
+
+    async def close(self) -> None:
+        """See `protocol.Sandbox.close`."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        self._attached.close()
+        await self._engine.call(remove_container, self._engine, self.container)
+        self._backend._open.discard(self)
+        for layer in (self._layer, self.ground):
+            if layer is not None:
+                await give_up(self._engine, layer)
+
+    async def _committed(self) -> Layer:
+        try:
+            return await self._backend._commit(self)
+        except (Missing, Busy) as error:
+            raise await self._death(
+                SandboxDied(f"sandbox {self.name} is gone and cannot be copied")
+            ) from error
+
+    def _check(self, *, changing: bool) -> None:
+        if self._ending is not None:
+            raise SandboxDied(f"sandbox {self.name} was closed; start a new one")
+        if changing and self._sealed:
+            raise SandboxSealed(f"sandbox {self.name} was copied: it may not change any more; change a copy")
+
+    def _absolute(self, path: str) -> str:
+        return posixpath.join(self._world.workdir, path) if path else self._world.workdir
+
+    async def _death(self, error: SandboxDied) -> SandboxDied:
+        """What the engine knows of the end of the container, in one sentence."""
+        if self._ending is not None:
+            return SandboxDied(f"sandbox {self.name} was closed while a command ran in it")
+        try:
+            seen = await self._engine.call(_ending_of, self._engine, self.container)
+        except Exception:  # whatever it is, the engine is the news
+            return SandboxDied(f"sandbox {self.name} died: the Docker engine stopped answering")
+        if "oom" in seen:
+            limit = f" ({self._limits.memory // 2**20} MB)" if self._limits.memory else ""
+            return SandboxDied(f"sandbox {self.name} ran out of memory{limit} and was killed as a whole")
+        if "kill" in seen:
+            return SandboxDied(f"sandbox {self.name} was killed from outside")
+        if "die" in seen:
+            return SandboxDied(
+                f"sandbox {self.name} ended: its first process or its channel's shell was killed"
+            )
+        return SandboxDied(f"sandbox {self.name} died: {error}")
+
+
+def _ending_of(engine: Engine, container: str) -> set[str]:
+    """What happened around a container's end, from the engine's short memory: it was removed with its end.
+
+    The end of the channel may be seen before the engine tells of the container's: up to DEATH_NEWS are waited.
+    """
+    now = (
+        time.time()
+    )  # the engine's clock, where it is another machine's, is taken to agree within the margins
+    asked = {"since": f"{now - 2 * OOM_BEFORE:.3f}", "until": f"{now + DEATH_NEWS:.3f}"}
+    seen: list[tuple[int, str]] = []
+    stream = engine.api.events(decode=True, filters={"container": [container]}, **asked)
+    try:
+        for event in stream:
+            seen.append((event.get("timeNano", 0), event.get("Action", "")))
+            if seen[-1][1] == "die":
+                break
+    finally:
+        stream.close()
+    last = max((when for when, _what in seen), default=0)
+    return {what for when, what in seen if when > last - OOM_BEFORE * 1e9}
+
+
+def _ground_key(world: World) -> object:
+    return world.root, world.places
