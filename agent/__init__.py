@@ -25,7 +25,6 @@ _HOMES = {
     "settings": "AttemptSettings ContextSettings",
     "showing": "shown_run",
     "testing": "Tested normaliser write_test",
-    "tokens": "estimate_tokens",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from environments import Task
-from models import ContextOverflow, Message, Model, Request
+from models import ContextOverflow, Message, Model, Request, estimate_tokens
 
 from .blocks import ReplyError, read_blocks
 from .render import render, shown_file, shown_issue
 from .settings import ContextSettings
-from .tokens import estimate_tokens
 
 T = TypeVar("T")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from models import Message, Model, ModelError, Request
+from models import Message, Model, ModelError, Request, estimate_tokens
 
 from .candidate import Ending
 from .endings import Stopped, ending_of
 from .render import render
 from .settings import AttemptSettings
-from .tokens import estimate_tokens
 
 
 class Conversation:
@@ -39,7 +38,7 @@ class Conversation:
 
     def tell(self, text: str) -> None:
         """Add a message of the user's."""
-        self.messages.append(Message("user", text))
+        self.messages.append(Message("user", text.encode("utf-8", "replace").decode()))
 
     def answer(self, text: str) -> None:
         """Add a message as if the model had said it."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from environments import Task, diff
+from environments import PatchFails, Task, diff
 from models import Message, Model
 from sandbox import Sandbox
 
@@ -19,7 +19,7 @@ from .blocks import ReplyError, read_blocks
 from .candidate import Ending, Run, Script
 from .context import Context
 from .conversation import Conversation
-from .edits import EDIT_BLOCKS, Applied, Edit, apply_edits, parse_edits
+from .edits import EDIT_BLOCKS, Applied, Edit, EditError, apply_edits, parse_edits
 from .endings import KilledSandbox, Stopped, ending_of
 from .normalising import cut_middle
 from .render import fenced, render, shown_file, shown_issue
@@ -136,7 +136,10 @@ async def _new_edit(
     state: State, edits: list[Edit], base: Sandbox, task: Task, settings: AttemptSettings, call: int
 ) -> None:
     applied = await asyncio.to_thread(_apply, task, edits)
-    state.patch = await asyncio.to_thread(diff, task.snapshot.tree, applied.changed)
+    try:
+        state.patch = await asyncio.to_thread(diff, task.snapshot.tree, applied.changed)
+    except PatchFails as error:
+        raise EditError(str(error)) from error
     state.changed, state.notes = applied.changed, applied.notes
     await _run_after(state, base, task, settings, call)
 

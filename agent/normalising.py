@@ -24,11 +24,11 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         # Durations, in the words of test runners and build tools.
         (
-            rf"\b(in|took|elapsed:?|Time:|Duration:?|duration:)(\s+){_NUMBER}\s?(?:m?s|µs|us|ns)\b",
+            rf"\b(in|took|elapsed:?|[Tt]ime:|[Dd]uration:?)(\s+)\d+\.\d+\s?{_UNIT}(?: \(\d+:\d\d:\d\d\))?",
             r"\1\2<time>",
         ),
         (
-            rf"\b(in|took|elapsed:?|[Tt]ime:|[Dd]uration:?)(\s+)\d+\.\d+\s?{_UNIT}(?: \(\d+:\d\d:\d\d\))?",
+            rf"\b(in|took|elapsed:?|Time:|Duration:?|duration:)(\s+){_NUMBER}\s?(?:m?s|µs|us|ns)\b",
             r"\1\2<time>",
         ),
         (r"^(real|user|sys)(\s+)\d+m\d+\.\d+s$", r"\1\2<time>"),

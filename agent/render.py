@@ -44,6 +44,7 @@ def renderer(folder: Path) -> Callable[..., str]:
 
 def fenced(text: str) -> str:
     """The text in a frame of backticks that nothing in it can end."""
+    text = str(text)  # an undefined name raises here
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(4, longest + 1)
     return f"{fence}\n{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{fence}"

@@ -1,16 +1,14 @@
-"""What the agent's tests share: a model that answers from a list, a small repository, a sandbox of plain folders."""
+"""What the agent's tests share: a model that answers from a list, a repository, a sandbox of plain folders."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from environments import Recipe, Snapshot, Task
+from environments import Recipe, Task, freeze
 from models import Choice, Message, Reply, Usage
 from sandbox import NotThere, Result, SandboxSealed
 
@@ -19,7 +17,7 @@ CART += "        return sum(round(price) for price in self.prices)\n"
 
 
 class Scripted:
-    """A model that says the given things in order (by branch, where a dict is given) and remembers what it was asked."""
+    """A model that says the given things in order (by branch, given a dict) and keeps what it was asked."""
 
     name = "scripted"
 
@@ -106,12 +104,6 @@ class Folder:
         self.closed = True
 
 
-def git(folder: Path, *words: str) -> str:
-    who = ["-c", "user.name=A", "-c", "user.email=a@b.c"]
-    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout
-
-
 @pytest.fixture
 def scripted():
     return Scripted
@@ -119,20 +111,17 @@ def scripted():
 
 @pytest.fixture
 def make_task(tmp_path):
-    """A task of a small git repository with these files (bytes or text)."""
+    """A task of a small repository, frozen, with these files (bytes or text)."""
 
     def make(files=None, issue="Cart.total loses the cents.", languages=("python",), at=None):
-        tree = tmp_path / "repository"
+        tree = tmp_path / "shop"
         tree.mkdir()
         for path, text in (files or {"shop/__init__.py": "", "shop/cart.py": CART}).items():
             place = tree / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
-        git(tree, "init", "-q")
-        git(tree, "add", "-A")
-        git(tree, "commit", "-q", "-m", "base", "--allow-empty")
-        head = git(tree, "rev-parse", "HEAD").strip()
-        snapshot = Snapshot(tree=tree, at=at or str(tree), base=head, head=head, digest="")
+            place.chmod(0o755 if path.startswith("bin/") else 0o644)
+        snapshot = freeze(tree, tmp_path / "frozen", at=at)
         return Task("a-task", issue, snapshot, Recipe(languages=languages))
 
     return make
@@ -140,7 +129,7 @@ def make_task(tmp_path):
 
 @pytest.fixture
 def make_base(tmp_path):
-    """A `Folder` sandbox with a task's files. deaths: errors to raise in copies whose name contains the key."""
+    """A `Folder` sandbox with a task's files. deaths: errors to raise in copies named so."""
 
     def make(task, deaths=None):
         shelf = tmp_path / "shelf"

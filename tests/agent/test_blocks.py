@@ -25,7 +25,8 @@ MARKERS = st.sampled_from(
 
 
 def test_prose_fences_and_inline_markers_are_no_blocks():
-    reply = "I could write `<<<<< DONE` or\n  <<<<< DONE\nbut first:\n```\n<<<<< TEST\nprint(1)\n>>>>> END\n```\n>>>>> END\n"
+    prose = "I could write `<<<<< DONE` or\n  <<<<< DONE\nbut first:\n"
+    reply = prose + "```\n<<<<< TEST\nprint(1)\n>>>>> END\n```\n>>>>> END\n"
     (block,) = read_blocks(reply)
     assert (block.name, block.lines) == ("TEST", ("print(1)",))
 

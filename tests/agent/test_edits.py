@@ -1,4 +1,4 @@
-"""Edits as models write them: each slip of SAFETY 19 is either understood or sent back with a reason that mends it."""
+"""Edits as models write them: a slip (SAFETY 19) is understood, or sent back with a reason that mends it."""
 
 import pytest
 from hypothesis import given, settings
@@ -244,6 +244,7 @@ LINES = st.lists(st.one_of(LINE, MARKER), max_size=12)
 def test_rendered_edits_do_what_they_say(data, lines, end, last, mark):
     """Distinct line numbers make each place unique; what comes out is computed independently, by slicing."""
     lines = [f"{i}{line}" if line.strip() else f"{i}" for i, line in enumerate(lines)] or ["0"]
+    end = end if last or len(lines) > 1 else "\n"
     text = ("\ufeff" if mark else "") + end.join(lines) + (end if last else "")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=6)))
     edits, expected, done = [], [], 0
