@@ -171,6 +171,14 @@ class Channel:
             body = f"kill -9 -1; printf '{nonce}[{nonce}]0;'\n".encode()
             await self._exchange(nonce, body, Capture(0), GRACE)
 
+    async def abandon(self) -> None:
+        """Let go of the stream, so that it can be closed: whoever still waits on it gets SandboxDied."""
+        self.closed = True
+        tasks = [task for task in (self._incoming, self._outgoing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _open(self, timeout: float = 60.0) -> None:
         if self._opened:
             return
@@ -212,7 +220,8 @@ class Channel:
             if not self._incoming.done():
                 return False
             task, self._incoming = self._incoming, None
-            chunk = b"" if isinstance(task.exception(), OSError) else task.result()
+            gone = task.cancelled() or isinstance(task.exception(), OSError)
+            chunk = b"" if gone else task.result()
             if not chunk:
                 self.closed = True
                 raise SandboxDied("The sandbox ended while it was in use: its shell is gone.")
@@ -227,7 +236,9 @@ class Channel:
             raise SandboxDied("The sandbox has ended: its shell is gone.")
         self._outgoing = asyncio.ensure_future(self._send_bytes(data))
         await asyncio.wait({self._outgoing}, timeout=timeout)
-        why = self._outgoing.exception() if self._outgoing.done() else "its shell reads no more"
+        why: object = "its shell reads no more"
+        if self._outgoing.done() and not self._outgoing.cancelled():
+            why = self._outgoing.exception()
         if why is not None:
             self.closed = True
             if isinstance(why, BaseException) and not isinstance(why, OSError):
@@ -247,9 +258,10 @@ def _script(nonce: str, script: str, cwd: str | None, env: Mapping[str, str], st
     exports = "".join(f"export {_name(name)}={_quoted(value)}; " for name, value in env.items())
     source = "</dev/null" if not stdin else ""
     # fd 3 is closed by the script's own first line, or its children would inherit it.
+    inner = f"{enter}unset OLDPWD; {exports}exec $winnow_defaults /bin/sh /dev/fd/3"
     head = (
-        f"{{ printf '{nonce}['; ( ( {enter}unset OLDPWD; {exports}exec $winnow_defaults /bin/sh /dev/fd/3 ); exit $? ) "
-        f"3<<'{nonce}' 2>&1 {source}; printf '{nonce}]%d;' $?; }} &\nexec 3<&-; "
+        f"{{ printf '{nonce}['; ( ( {inner} ); exit $? ) 3<<'{nonce}' 2>&1 {source}; "
+        f"printf '{nonce}]%d;' $?; }} &\nexec 3<&-; "
     )
     before = (b"{\n", *_printed(stdin), b"} | ") if stdin else ()
     end = b"" if text.endswith(b"\n") else b"\n"

@@ -1,0 +1,103 @@
+"""Sandboxes: isolated copies of a prepared world in which commands run. Two backends, one protocol, one contract.
+
+Imports nothing of ours. Hands on the protocol's types, the backends, the probes that say whether a backend works
+here, and the clean-up of what dead runs left. Backends are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .protocol import (
+    Backend,
+    CannotStart,
+    DiskFull,
+    Dockerfile,
+    HostRoot,
+    Image,
+    Limits,
+    NotThere,
+    Place,
+    Result,
+    Root,
+    RootFs,
+    Sandbox,
+    SandboxDied,
+    SandboxError,
+    SandboxSealed,
+    World,
+)
+
+if TYPE_CHECKING:
+    from .docker_engine import DockerBackend
+    from .overlay import OverlayBackend
+    from .docker_probe import probe_docker
+    from .overlay_probe import probe_overlay
+    from .probe import Probe
+
+__all__ = [
+    "Backend",
+    "CannotStart",
+    "DiskFull",
+    "DockerBackend",
+    "Dockerfile",
+    "HostRoot",
+    "Image",
+    "Limits",
+    "NotThere",
+    "OverlayBackend",
+    "Place",
+    "Probe",
+    "Result",
+    "Root",
+    "RootFs",
+    "Sandbox",
+    "SandboxDied",
+    "SandboxError",
+    "SandboxSealed",
+    "World",
+    "clean",
+    "open_backend",
+    "probe_docker",
+    "probe_overlay",
+]
+
+_LATER = {
+    "DockerBackend": "docker_engine",
+    "OverlayBackend": "overlay",
+    "Probe": "probe",
+    "probe_docker": "docker_probe",
+    "probe_overlay": "overlay_probe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+
+
+def open_backend(kind: Literal["docker", "overlay"], run: str, state: Path) -> Backend:
+    """The backend for one run. state: the folder for overlay layers of all runs. Raises CannotStart."""
+    if kind == "overlay":
+        from .overlay import OverlayBackend
+
+        return OverlayBackend(run=run, state=state)
+    if kind == "docker":
+        from .docker_engine import DockerBackend
+
+        return DockerBackend(run=run)
+    raise CannotStart(f"{kind!r} is no kind of sandbox: say docker or overlay.")
+
+
+def clean(state: Path, run: str | None = None) -> list[str]:
+    """Remove what dead runs, or one of them, left behind. -> a line for each thing removed. Blocks.
+
+    Only what such a run owned: sandboxes of a living run are never touched. Raises SandboxError for a living run.
+    """
+    from .leftovers import clean_overlay
+
+    return clean_overlay(state, run)

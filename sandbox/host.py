@@ -1,0 +1,142 @@
+"""What a sandbox sees of the host's own root file system: an allow-list, read-only, and nothing beside it.
+
+A plain read-only bind of / would show ~/.ssh, the Docker socket and every other mount (SAFETY 6). So the root is a
+skeleton of empty folders with a made-up /etc, and only what programs need to run is bound into it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .protocol import CannotStart
+
+PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+"""Folders of programs and libraries. Where they are links (merged /usr), the links are made anew."""
+
+EMPTY = (
+    "dev",
+    "etc",
+    "home",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "srv",
+    "sys",
+    "tmp/home",
+    "var/lib",
+)
+EMPTY += ("var/cache", "var/log", "var/tmp")
+
+ETC = (
+    # the loader, names chosen among alternatives, locale and time
+    "ld.so.cache ld.so.conf ld.so.conf.d ld.so.preload alternatives locale.alias locale.conf localtime timezone "
+    # facts about the system
+    "debian_version os-release lsb-release redhat-release system-release alpine-release arch-release machine-info "
+    # tables that libraries look things up in
+    "mime.types magic magic.mime services protocols rpc ethertypes host.conf gai.conf terminfo fonts bash.bashrc "
+    # public certificates, and the settings of what uses them
+    "ca-certificates.conf ssl/certs ssl/cert.pem ssl/openssl.cnf pki/tls/certs pki/ca-trust/extracted "
+    "crypto-policies libssh xml sgml "
+    # language runtimes installed by the distribution
+    "python3 python3.11 python3.12 python3.13 perl java-8-openjdk java-11-openjdk java-17-openjdk java-21-openjdk"
+).split()
+"""Entries of the host's /etc that are shown. Never shadow, ssh, private keys, engines' or package indexes' settings."""
+
+HIDDEN = ("/usr/local/etc",)
+"""Folders below PROGRAMS where people keep settings: shown empty."""
+
+MADE = {
+    "passwd": "root:x:0:0:root:/tmp/home:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "group": "root:x:0:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    "hostname": "sandbox\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+}
+"""The part of /etc that is written instead of shown."""
+
+NEVER = (
+    "/",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lost+found",
+    "/mnt",
+    "/media",
+    "/proc",
+    "/root",
+    "/run",
+    "/sys",
+)
+NEVER += ("/tmp", "/var", "/var/run", "/var/lib")
+
+
+def make_skeleton(folder: Path) -> Path:
+    """Make the empty root that everything else is mounted on. -> folder"""
+    for name in EMPTY:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name in ("tmp", "var/tmp"):
+        (folder / name).chmod(0o1777)
+    folder.chmod(0o755)
+    for name, text in MADE.items():
+        (folder / "etc" / name).write_text(text)
+    (folder / "var/run").symlink_to("/run")
+    for path in PROGRAMS:
+        if os.path.islink(path):
+            (folder / path[1:]).symlink_to(os.readlink(path))
+        elif os.path.isdir(path):
+            (folder / path[1:]).mkdir()
+    return folder
+
+
+def host_binds(extra: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(path of the host, path in the sandbox) of all that is bound read-only, outermost first.
+
+    Raises CannotStart for an extra path that is missing or would show a home or every mount.
+    """
+    binds = [(path, path) for path in PROGRAMS if os.path.isdir(path) and not os.path.islink(path)]
+    for name in ETC:
+        path = f"/etc/{name}"
+        if _public(path):
+            binds.append((path, path))
+    binds += [(_checked(path), os.path.normpath(path)) for path in extra]
+    return sorted(binds, key=lambda bind: bind[1].count("/"))
+
+
+def hidden() -> list[str]:
+    """Folders to cover with an empty one, after all binds."""
+    return [path for path in HIDDEN if os.path.isdir(path)]
+
+
+def _public(path: str) -> bool:
+    """Whether everybody on the host may read it: root's own view must not put more into a sandbox."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_IROTH) and (stat.S_ISDIR(mode) or stat.S_ISREG(mode))
+
+
+def _checked(path: str) -> str:
+    real = os.path.realpath(path)
+    if not os.path.isabs(path) or not os.path.exists(real):
+        raise CannotStart(
+            f"The path {path!r} cannot be shown to a sandbox: it is not there; name an absolute path."
+        )
+    homes = {os.path.realpath(os.path.expanduser("~")), os.path.expanduser("~")}
+    for shown in {real, os.path.normpath(path)}:
+        if shown in NEVER or any(home == shown or home.startswith(shown + "/") for home in homes):
+            raise CannotStart(
+                f"The path {path!r} cannot be shown to a sandbox: it holds secrets; name a folder in it."
+            )
+    mode = os.stat(real).st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise CannotStart(
+            f"The path {path!r} cannot be shown to a sandbox: it is no folder and no plain file."
+        )
+    return real
