@@ -16,6 +16,8 @@ UNFIXED = "unfixed"
 class Test:
     """A generated test: id ("test-2", after the attempt that wrote it first) and the script."""
 
+    __test__ = False  # pytest takes every imported name that starts with Test for tests of its own
+
     id: str
     script: Script
 
@@ -26,12 +28,14 @@ class Regression:
 
     broken: names that passed on the unfixed code and do not pass any more; passed: how many still pass;
     known: how many passed on the unfixed code. error: why there is nothing to compare ("" where there is).
+    touched: those of broken whose file the candidate itself changes or deletes (they count all the same).
     """
 
     broken: tuple[str, ...] = ()
     passed: int = 0
     known: int = 0
     error: str = ""
+    touched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,36 @@
+"""How candidates are weighed: evidence first (a test matrix, existing tests, a selection machine), then a ranking.
+
+May import agent, environments, sandbox and models. Hands on `Evidence`, what gathers it, and strategies: pure
+functions from evidence to a `Ranking`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "applying": "check_applies",
+    "evidence": "UNFIXED Evidence MachineChoice Ranked Ranking Regression Strategy Test",
+    "explain": "why_chosen",
+    "gather": "gather_evidence tests_of",
+    "machine": "judge_once select",
+    "matrix": "run_matrix",
+    "regression": "run_regressions",
+    "settings": "SelectionSettings",
+    "strategies": "STRATEGIES codemonkeys most_votes strategy top_shortlist",
+    "votes": "counting distinct votes_of",
+    "worth_choosing": "worth",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    """Names come when they are asked for, so that the door opens at once."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
