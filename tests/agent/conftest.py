@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -111,7 +112,7 @@ def scripted():
 
 @pytest.fixture
 def make_task(tmp_path):
-    """A task of a small repository, frozen, with these files (bytes or text)."""
+    """A task of a small repository, frozen, with these files (bytes, text, or a Path: a link)."""
 
     def make(files=None, issue="Cart.total loses the cents.", languages=("python",), at=None):
         tree = tmp_path / "shop"
@@ -119,6 +120,9 @@ def make_task(tmp_path):
         for path, text in (files or {"shop/__init__.py": "", "shop/cart.py": CART}).items():
             place = tree / path
             place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(text, Path):
+                place.symlink_to(text)
+                continue
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
             place.chmod(0o755 if path.startswith("bin/") else 0o644)
         snapshot = freeze(tree, tmp_path / "frozen", at=at)
