@@ -9,15 +9,17 @@ short relative path below the run's folder, and folders of the user are reached 
 
 from __future__ import annotations
 
+import functools
 import os
 import posixpath
 import resource
 import shlex
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .host import hidden, host_binds
+from .host import hidden, host_binds, kernel_binds
 from .protocol import HostRoot, Limits, World
 
 LINK = 66
@@ -47,7 +49,10 @@ class Mounted:
 def chain(
     folder: Path, world: World, overlays: tuple[Mounted, ...], limits: Limits, first: bool
 ) -> list[str]:
-    """The argv. folder: the run's. overlays: the root first. first: nothing of the sandbox has run yet."""
+    """The argv; its bubblewrap reads a file of arguments that is written here.
+
+    folder: the run's. overlays: the root first. first: nothing of the sandbox has run yet. Raises OSError.
+    """
     return ["unshare", *_namespaces(), "/bin/sh", "-c", _script(folder, world, overlays, limits, first)]
 
 
@@ -68,8 +73,11 @@ def _script(folder: Path, world: World, overlays: tuple[Mounted, ...], limits: L
     )
     if first:
         lines += _preparations(world, overlays[0].staged)
-    bwrap = _bwrap(folder, world, overlays, binds)
-    lines.append("exec " + shlex.join(["prlimit", *_rlimits(limits), *bwrap]))
+    # Read from a file, so that the sandbox's process table does not show the host's paths in its init's arguments.
+    said = _bwrap(folder, world, overlays, binds)
+    args = f"{posixpath.dirname(overlays[0].staged)}/args"
+    (folder / args).write_bytes(b"".join(os.fsencode(word) + b"\0" for word in said))
+    lines.append(f"exec {shlex.join(['prlimit', *_rlimits(limits)])} bwrap --args 3 -- /bin/sh 3<{args}")
     return "\n".join(lines)
 
 
@@ -114,8 +122,10 @@ def _preparations(world: World, root: str) -> Iterator[str]:
 def _bwrap(
     folder: Path, world: World, overlays: tuple[Mounted, ...], binds: list[tuple[str, str]]
 ) -> list[str]:
-    argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-    argv += ["--hostname", "sandbox"]
+    argv = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+    argv += ["--hostname", "sandbox", "--unshare-user"]
+    if disables_userns():
+        argv.append("--disable-userns")
     if world.network == "host":
         argv.append("--share-net")
     argv += ["--bind", str(folder / overlays[0].staged), "/"]
@@ -125,9 +135,21 @@ def _bwrap(
         for target in hidden():
             argv += ["--tmpfs", target, "--remount-ro", target]
     argv += ["--proc", "/proc", "--dev", "/dev"]
+    for source, target in kernel_binds():
+        argv += ["--ro-bind", source, target]
     for item in overlays[1:]:
         argv += ["--bind", str(folder / item.staged), item.target]
-    return [*argv, "--chdir", "/", "--setenv", "PATH", CHAIN_ENV["PATH"], "--", "/bin/sh"]
+    return [*argv, "--chdir", "/", "--setenv", "PATH", CHAIN_ENV["PATH"]]
+
+
+@functools.cache
+def disables_userns() -> bool:
+    """Whether bubblewrap (0.8 on) can keep user namespaces from being made inside.
+
+    In one of its own a sandbox that root started could mount the host's control groups, and root owns those.
+    """
+    said = subprocess.run(["bwrap", "--help"], capture_output=True, env=CHAIN_ENV, check=False).stdout
+    return b"--disable-userns" in said
 
 
 def _rlimits(limits: Limits) -> list[str]:

@@ -1,12 +1,13 @@
 """What a sandbox sees of the host's own root file system: an allow-list, read-only, and nothing beside it.
 
 A plain read-only bind of / would show ~/.ssh, the Docker socket and every other mount (SAFETY 6). So the root is a
-skeleton of empty folders with a made-up /etc, and only what programs need to run is bound into it.
+skeleton of empty folders with a few public files of /etc, and only programs and libraries are bound into it.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -45,7 +46,8 @@ ETC = (
     # language runtimes installed by the distribution
     "python3 python3.11 python3.12 python3.13 perl java-8-openjdk java-11-openjdk java-17-openjdk java-21-openjdk"
 ).split()
-"""Entries of the host's /etc that are shown. Never shadow, ssh, private keys, engines' or package indexes' settings."""
+"""Entries of the host's /etc that are copied, links as links. Never shadow, ssh, private keys, or the settings of
+engines and package indexes."""
 
 HIDDEN = ("/usr/local/etc",)
 """Folders below PROGRAMS where people keep settings: shown empty."""
@@ -57,32 +59,26 @@ MADE = {
     "hostname": "sandbox\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
 }
-"""The part of /etc that is written instead of shown."""
+"""The part of /etc that is made up."""
 
-NEVER = (
-    "/",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/home",
-    "/lost+found",
-    "/mnt",
-    "/media",
-    "/proc",
-    "/root",
-    "/run",
-    "/sys",
-)
-NEVER += ("/tmp", "/var", "/var/run", "/var/lib")
+KERNEL_READ_ONLY = "acpi bus driver fs irq mtrr pressure sys sysrq-trigger tty".split()
+KERNEL_HIDDEN = "kcore keys key-users kpagecgroup kpagecount kpageflags sched_debug timer_list".split()
+"""Entries of /proc that belong to the whole kernel. A sandbox that root started is the host's user 0: without a
+single capability it could write /proc/sys/kernel/core_pattern, which names a program that the host runs."""
+
+NEVER = "/ /boot /dev /etc /home /lost+found /media /mnt /proc /root /run /sys /tmp /var /var/lib /var/run".split()
+"""Never shown whole, whatever a world asks for."""
 
 
 def make_skeleton(folder: Path) -> Path:
-    """Make the empty root that everything else is mounted on. -> folder"""
+    """Make the root that everything else is mounted on: empty folders and a small /etc. -> folder"""
     for name in EMPTY:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
         (folder / name).chmod(0o1777)
     folder.chmod(0o755)
+    for name in ETC:
+        _copy_public(f"/etc/{name}", folder / "etc" / name)
     for name, text in MADE.items():
         (folder / "etc" / name).write_text(text)
     (folder / "var/run").symlink_to("/run")
@@ -100,12 +96,15 @@ def host_binds(extra: tuple[str, ...]) -> list[tuple[str, str]]:
     Raises CannotStart for an extra path that is missing or would show a home or every mount.
     """
     binds = [(path, path) for path in PROGRAMS if os.path.isdir(path) and not os.path.islink(path)]
-    for name in ETC:
-        path = f"/etc/{name}"
-        if _public(path):
-            binds.append((path, path))
     binds += [(_checked(path), os.path.normpath(path)) for path in extra]
     return sorted(binds, key=lambda bind: bind[1].count("/"))
+
+
+def kernel_binds() -> list[tuple[str, str]]:
+    """(path of the host, path in the sandbox) to bind read-only over a fresh /proc."""
+    binds = [(f"/proc/{name}", f"/proc/{name}") for name in KERNEL_READ_ONLY]
+    binds += [("/dev/null", f"/proc/{name}") for name in KERNEL_HIDDEN]
+    return [bind for bind in binds if os.path.exists(bind[1])]
 
 
 def hidden() -> list[str]:
@@ -113,8 +112,26 @@ def hidden() -> list[str]:
     return [path for path in HIDDEN if os.path.isdir(path)]
 
 
+def _copy_public(source: str, target: Path) -> None:
+    """Copy a file, a link or a folder; what not everybody on the host may read is left out, root's view or not."""
+    if not _public(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.islink(source):
+        real = os.path.realpath(source)
+        if real.startswith(("/usr/", "/etc/")):
+            target.symlink_to(os.readlink(source))
+        elif os.path.isfile(real):
+            shutil.copyfile(real, target)
+    elif os.path.isdir(source):
+        target.mkdir(exist_ok=True)
+        for name in os.listdir(source):
+            _copy_public(os.path.join(source, name), target / name)
+    else:
+        shutil.copyfile(source, target)
+
+
 def _public(path: str) -> bool:
-    """Whether everybody on the host may read it: root's own view must not put more into a sandbox."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
