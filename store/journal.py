@@ -17,7 +17,7 @@ from store.database import Database
 from store.errors import StepChanged, StoreError
 from store.lease import Leases
 from store.rows import Key, Part, Step
-from store.steps import row_of, step_of
+from store.steps import row_of, step_of, without_parts
 from store.texts import SETTINGS, Parts, chain, pack, read_nodes, split, walk
 from store.writer import Rows, Writer
 
@@ -67,8 +67,8 @@ class Journal:
         has a step already (somebody else writes this run), and RunBusy where this process has lost the run.
         """
         key = step.key
-        if [label for label, _ in step.parts] != [text.label for text in texts]:
-            raise ValueError(f"the texts of step {key} are not those of its parts")
+        if len(step.parts) != len(texts):
+            raise ValueError(f"step {key} has {len(step.parts)} parts and {len(texts)} texts")
         if key in self._steps or key in self._writing:
             raise self._twice(key)
         parts, settings = split(step.parts)
@@ -80,7 +80,7 @@ class Journal:
             node: (nodes[place - 1] if place else None, *parts[place])
             for place, node in enumerate(nodes[new:], start=new)
         }
-        wanted = {digest: texts[place].text for place, (_, digest) in enumerate(parts) if place >= new}
+        wanted = {parts[place][1]: texts[place].text for place in range(new, len(parts))}
         if settings is not None:
             wanted[settings] = texts[-1].text
         wanted = {digest: text for digest, text in wanted.items() if digest not in self._texts}
@@ -100,7 +100,7 @@ class Journal:
         def written() -> None:
             self._nodes.update(fresh)
             self._texts.update(wanted)
-            self._steps[key] = (replace(step, parts=()), tip, settings)
+            self._steps[key] = (without_parts(step), tip, settings)
             self._trajectories.add(key.trajectory)
 
         self._writing.add(key)

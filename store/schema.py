@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -140,8 +139,6 @@ steps = Table(
     Column("answer_packed", LargeBinary),
     UniqueConstraint("run", "task", "trajectory", "branch", "position", "sample"),
 )
-
-Index("steps_by_run", steps.c.run, steps.c.id)
 
 # In this order a batch keeps every foreign key.
 BULK = ("texts", "nodes", "tasks", "trajectories", "results", "steps")

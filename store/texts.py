@@ -44,34 +44,31 @@ def storable(json_text: str) -> str:
 
 
 def split(parts: Sequence[tuple[str, str]]) -> tuple[Parts, str | None]:
-    """A request's chained parts, and the digest of its settings.
-
-    Raises ValueError where "settings" is not last: the order could not be rebuilt.
-    """
-    parts = tuple((label, digest) for label, digest in parts)
-    settings = None
+    """A request's chained parts, and the digest of its settings."""
+    parts = tuple(parts)
     if parts and parts[-1][0] == SETTINGS:
-        settings = parts[-1][1]
-        parts = parts[:-1]
-    if any(label == SETTINGS for label, _ in parts):
-        raise ValueError('the part labelled "settings" goes last, once')
-    return parts, settings
+        return parts[:-1], parts[-1][1]
+    return parts, None
 
 
 def chain(parts: Parts, before: tuple[Parts, list[str]] = ((), [])) -> list[str]:
     """The node of each part. before: an earlier request of the same branch and its nodes, which are used
     again as far as the two agree, so that a turn costs what is new in it.
+
+    Raises ValueError where "settings" is not last: the order could not be rebuilt.
     """
     known, nodes = before
-    same = 0
-    for old, new in zip(known, parts, strict=False):
-        if old != new:
-            break
-        same += 1
+    same = len(known)
+    if parts[:same] != known:
+        pairs = zip(known, parts, strict=False)
+        same = next((place for place, (old, new) in enumerate(pairs) if old != new), min(same, len(parts)))
     nodes = nodes[:same]
+    above = nodes[-1] if nodes else ""
     for label, digest in parts[same:]:
-        above = nodes[-1] if nodes else ""
-        nodes.append(hashlib.sha256(f"{above}\0{digest}\0{label}".encode()).hexdigest()[:32])
+        if label == SETTINGS:
+            raise ValueError('the part labelled "settings" goes last, once')
+        above = hashlib.sha256(f"{above}\0{digest}\0{label}".encode()).hexdigest()[:32]
+        nodes.append(above)
     return nodes
 
 

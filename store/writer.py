@@ -68,9 +68,11 @@ class Writer:
         cancelled = None
         while not waiting.done():
             try:
-                await asyncio.wait((waiting,))
+                await asyncio.shield(waiting)
             except asyncio.CancelledError as reason:
                 cancelled = reason
+            except Exception:
+                break
         error = waiting.exception()
         if cancelled is not None:
             raise cancelled
