@@ -23,7 +23,7 @@ from .edits import EDIT_BLOCKS, Applied, Edit, EditError, apply_edits, parse_edi
 from .endings import KilledSandbox, Stopped, ending_of
 from .normalising import cut_middle
 from .render import fenced, render, shown_file, shown_issue
-from .scripts import STEM, parse_script, run_script
+from .scripts import SOLVED, STEM, parse_script, run_script
 from .settings import AttemptSettings
 from .showing import shown_run
 from .testing import Tested, normaliser
@@ -119,7 +119,7 @@ def _read(reply: str, may_finish: bool) -> Done | Script | list[Edit]:
     blocks = read_blocks(reply, only=(*EDIT_BLOCKS, "TEST", "DONE"))
     names = [block.name for block in blocks]
     edits = [block for block in blocks if block.name in EDIT_BLOCKS]
-    if bool(edits) + names.count("TEST") + names.count("DONE") > 1:
+    if bool(edits) + names.count("TEST") + ("DONE" in names) > 1:
         raise ReplyError(
             f"The reply has the blocks {', '.join(names)}: write exactly one of an edit, a test, or DONE."
         )
@@ -203,6 +203,7 @@ def _outcome(state: State, new_test: bool, settings: AttemptSettings, left: int)
         diff=fenced(cut_middle(state.patch, settings.diff_chars)) if state.patch else "",
         before=_shown(state.before, settings),
         after=_shown(state.after, settings),
+        solved=state.after is not None and state.after.exit_code == SOLVED,
         left=left,
     )
 

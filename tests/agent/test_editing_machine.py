@@ -86,8 +86,9 @@ async def test_the_files_are_shared_between_attempts_byte_for_byte(solve, script
 
 
 async def test_every_edit_is_relative_to_the_original(solve):
-    candidate, _, task = await solve([WRONG, RIGHT, DONE])
+    candidate, model, task = await solve([WRONG, RIGHT, DONE])
     assert list(apply_patch(task.snapshot.tree, candidate.patch)) == ["shop/cart.py"]
+    assert "does not say that the edited code solves" in told(model)[1] and "once more" in told(model)[2]
     assert "round(price, 0)" not in candidate.patch
 
 
@@ -123,6 +124,11 @@ async def test_what_cannot_be_used_goes_back_with_its_reason(solve, reply, word)
         and "7 replies left" in told(model)[1]
     )
     assert candidate.ending is Ending.FINISHED and candidate.patch
+
+
+async def test_a_new_test_before_any_edit_asks_for_the_edit(solve):
+    _, model, _ = await solve([TEST, RIGHT, DONE])
+    assert "No edit has been applied yet" in told(model)[1] and "DONE" not in told(model)[1]
 
 
 async def test_a_malformed_reply_leaves_the_edit_before_it(solve):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import fenced, shown_file, shown_issue
+from agent import AttemptSettings, Context, ContextFile, editing, fenced, shown_file, shown_issue, testing
 from agent.render import HERE, render, renderer
 
 HOSTILE = (
@@ -51,6 +51,18 @@ def test_the_middle_of_a_long_issue_is_named():
 
 def test_a_file_is_shown_with_plain_line_ends():
     assert shown_file("\ufeffa\r\nb") == "a\nb"
+
+
+@pytest.mark.parametrize("issue", ["", HOSTILE, "a\x00b\ud800", "x" * 1_000_000])
+def test_any_issue_makes_both_system_prompts(make_task, issue):
+    task = make_task({"a.py": HOSTILE}, issue=issue)
+    context = Context((ContextFile("a.py", HOSTILE),))
+    prompts = [testing.opening(task, AttemptSettings())[0], editing.opening(task, context, AttemptSettings())]
+    for message in prompts:
+        message.content.encode()
+        assert len(message.content) < 70_000
+        assert HOSTILE in message.content or issue != HOSTILE
+    assert HOSTILE in prompts[1].content
 
 
 def test_another_folder_has_the_same_strictness(tmp_path):
