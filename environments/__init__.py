@@ -1,0 +1,115 @@
+"""environments: what a task is and how its world is made.
+
+It freezes a repository with a sealed history, finds how it is built and tested, checks the world inside a sandbox,
+runs tests and reads what they say, makes and applies patches, and grades. It may import sandbox and models. It hands
+on `Task` with its `Snapshot` and `Recipe`, and the functions below, each imported when it is first asked for. Only
+grading sees hidden tests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .task import Recipe, Snapshot, Task
+
+if TYPE_CHECKING:
+    from .detection import Overrides, detect
+    from .grading import Gold, Verdict, grade, grade_twice, test_machinery
+    from .history import NotSealed, verify_sealed
+    from .issue_text import IssueError, read_issue
+    from .patches import (
+        Change,
+        PatchFails,
+        apply_patch,
+        changes_from,
+        changes_of,
+        diff,
+        write_changes,
+        write_patch,
+    )
+    from .prepare import SetupFailed, prepare_task, run_setup, task_id
+    from .repository import freeze, repository_name
+    from .safe_git import GitFailed, RepositoryError
+    from .sources import is_test, languages_of, source_files, test_libraries
+    from .test_logs import Outcome, read_log
+    from .test_run import TestReport, run_tests
+    from .world_check import WorldWrong, check
+
+_LATER = {
+    "detection": ("Overrides", "detect"),
+    "grading": ("Gold", "Verdict", "grade", "grade_twice", "test_machinery"),
+    "history": ("NotSealed", "verify_sealed"),
+    "issue_text": ("IssueError", "read_issue"),
+    "patches": (
+        "Change",
+        "PatchFails",
+        "apply_patch",
+        "changes_from",
+        "changes_of",
+        "diff",
+        "write_changes",
+        "write_patch",
+    ),
+    "prepare": ("SetupFailed", "prepare_task", "run_setup", "task_id"),
+    "repository": ("freeze", "repository_name"),
+    "safe_git": ("GitFailed", "RepositoryError"),
+    "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
+    "test_logs": ("Outcome", "read_log"),
+    "test_run": ("TestReport", "run_tests"),
+    "world_check": ("WorldWrong", "check"),
+}
+_ROOM_OF = {name: file for file, names in _LATER.items() for name in names}
+
+__all__ = [
+    "Change",
+    "GitFailed",
+    "Gold",
+    "IssueError",
+    "NotSealed",
+    "Outcome",
+    "Overrides",
+    "PatchFails",
+    "Recipe",
+    "RepositoryError",
+    "SetupFailed",
+    "Snapshot",
+    "Task",
+    "TestReport",
+    "Verdict",
+    "WorldWrong",
+    "apply_patch",
+    "changes_from",
+    "changes_of",
+    "check",
+    "detect",
+    "diff",
+    "freeze",
+    "grade",
+    "grade_twice",
+    "is_test",
+    "languages_of",
+    "prepare_task",
+    "read_issue",
+    "read_log",
+    "repository_name",
+    "run_setup",
+    "run_tests",
+    "source_files",
+    "task_id",
+    "test_libraries",
+    "test_machinery",
+    "verify_sealed",
+    "write_changes",
+    "write_patch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    # Kept, so that the next look-up is a plain one.
+    found = getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,292 @@
+"""Patches against a frozen repository: made and applied by git itself, in a scratch repository beside it.
+
+The scratch repository borrows the frozen one's objects and has an index of its own, so that the tree is never
+touched and no configuration, hook or filter has a say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sandbox import Sandbox
+
+from .repository import head_entries
+from .safe_git import GitFailed, alternates, git
+from .task import Snapshot
+
+_CANNOT = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
+
+
+class PatchFails(Exception):
+    """A patch, or a change, that cannot be made to the repository; the message is the reason, one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file's new content, None where it is deleted. mode: 0o644 or 0o755."""
+
+    content: bytes | None
+    mode: int = 0o644
+
+
+def diff(tree: Path, changed: Mapping[str, str | None]) -> str:
+    """The git-style patch from HEAD of `tree` to these full new texts (None: deleted), "" where nothing differs.
+
+    It is always text: what is no UTF-8 is written in git's base85 form. Raises PatchFails for a path that is not one
+    of the repository's (outside, inside .git, under a link or a file).
+    """
+    entries = head_entries(tree)
+    for path, text in changed.items():
+        _refuse_path(path, entries, new=text is not None)
+        if text is None and path not in entries:
+            raise PatchFails(f"{path} cannot be deleted: it does not exist")
+    texts = {path: None if text is None else _bytes(text) for path, text in changed.items()}
+    with _scratch(tree) as scratch:
+        _put(scratch, entries, texts)
+        try:
+            return _written(scratch, tree).decode("utf-8")
+        except UnicodeDecodeError:
+            (scratch.git_dir / "info/attributes").write_bytes(
+                b"".join(
+                    _binary_line(path) for path in changed if _is_binary(scratch, entries, path, texts[path])
+                )
+            )
+            return _written(scratch, tree, "core.quotePath=true").decode("utf-8")
+
+
+def apply_patch(tree: Path, patch: str) -> dict[str, bytes | None]:
+    """The files that a patch changes, with their whole new content (None: deleted); see `changes_of`."""
+    return {path: change.content for path, change in changes_of(tree, patch).items()}
+
+
+def changes_of(tree: Path, patch: str) -> dict[str, Change]:
+    """What a patch changes in HEAD of `tree`, which is not touched. An empty patch changes nothing.
+
+    Names with a/ and b/ or without, CRLF where the file has LF and the other way round, and wrong hunk counts are
+    tolerated. Raises PatchFails with the reason: it does not apply, leaves the repository, or makes a link.
+    """
+    if not patch.strip():
+        return {}
+    entries = head_entries(tree)
+    given = _bytes(patch if patch.endswith("\n") else patch + "\n")
+    refusal = ""
+    for variant in dict.fromkeys((given, _plain_ends(given), _ends_as_in_files(given, tree, entries))):
+        for options in _options(variant):
+            with _scratch(tree) as scratch:
+                try:
+                    scratch.git("apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=variant)
+                except GitFailed as error:
+                    refusal = refusal or _reason(str(error))
+                    continue
+                return _changes(scratch, tree, entries)
+    raise PatchFails(refusal or "there is no diff in it")
+
+
+async def write_patch(sandbox: Sandbox, snapshot: Snapshot, patch: str) -> dict[str, Change]:
+    """Bring a sandbox's repository, which is at HEAD, to what the patch makes of it. Raises PatchFails."""
+    changes = changes_of(snapshot.tree, patch)
+    await write_changes(sandbox, snapshot, changes)
+    return changes
+
+
+async def write_changes(sandbox: Sandbox, snapshot: Snapshot, changes: Mapping[str, Change]) -> None:
+    """Write files into the repository of a sandbox, deletions first: a folder may take a deleted file's place."""
+    deleted = [path for path, change in sorted(changes.items()) if change.content is None]
+    if deleted:
+        names = " ".join(shlex.quote(f"{snapshot.at}/{path}") for path in deleted)
+        result = await sandbox.run(f"rm -f -- {names}")
+        if result.exit_code:
+            raise PatchFails(f"files cannot be deleted in the sandbox: {result.output.strip()[-200:]}")
+    for path, change in sorted(changes.items()):
+        if change.content is not None:
+            await sandbox.write(f"{snapshot.at}/{path}", change.content, change.mode)
+
+
+def changes_from(tree: Path, texts: Mapping[str, str | None]) -> dict[str, Change]:
+    """Full new texts as changes, each existing file with the mode it has."""
+    entries = head_entries(tree)
+    return {
+        path: Change(None if text is None else _bytes(text), _mode(entries.get(path, ("100644", ""))[0]))
+        for path, text in texts.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    git_dir: Path
+    environment: Mapping[str, str]
+
+    def git(self, *args: str | bytes, stdin: bytes = b"", settings: tuple[str, ...] = ()) -> bytes:
+        return git(*args, git_dir=self.git_dir, stdin=stdin, env=self.environment, settings=settings)
+
+
+@contextmanager
+def _scratch(tree: Path) -> Iterator[_Scratch]:
+    """A bare repository in a temporary folder, its index at HEAD of `tree`."""
+    frozen = tree / ".git"
+    with tempfile.TemporaryDirectory(prefix="winnow-patch-") as folder:
+        git_dir = Path(folder)
+        for part in ("objects", "refs", "info"):
+            (git_dir / part).mkdir()
+        (git_dir / "HEAD").write_text("ref: refs/heads/main\n")
+        config = (frozen / "config").read_text().replace("bare = false", "bare = true")
+        (git_dir / "config").write_text(config)
+        (git_dir / "info/attributes").write_bytes((frozen / "info/attributes").read_bytes())
+        borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates((frozen / "objects").absolute())}
+        scratch = _Scratch(git_dir, borrowed)
+        scratch.git("read-tree", _head(tree))
+        yield scratch
+
+
+def _head(tree: Path) -> str:
+    return git("rev-parse", "HEAD^{tree}", git_dir=tree / ".git").decode().strip()
+
+
+def _put(
+    scratch: _Scratch, entries: Mapping[str, tuple[str, str]], texts: Mapping[str, bytes | None]
+) -> None:
+    lines = []
+    for path, content in texts.items():
+        name = os.fsencode(path)
+        if content is None:
+            lines.append(b"0 " + b"0" * len(entries[path][1]) + b"\t" + name)
+            continue
+        sha = scratch.git("hash-object", "-w", "--no-filters", "--stdin", stdin=content).strip()
+        mode = entries[path][0] if path in entries else "100644"
+        lines.append(mode.encode() + b" " + sha + b"\t" + name)
+    scratch.git("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
+
+
+def _written(scratch: _Scratch, tree: Path, *settings: str) -> bytes:
+    return scratch.git(
+        "diff-index",
+        "--cached",
+        "--patch",
+        "--binary",
+        "--full-index",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-renames",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        _head(tree),
+        settings=settings,
+    )
+
+
+def _changes(scratch: _Scratch, tree: Path, entries: Mapping[str, tuple[str, str]]) -> dict[str, Change]:
+    raw = scratch.git("diff-index", "--cached", "--raw", "-z", "--no-renames", "--full-index", _head(tree))
+    fields = raw.split(b"\0")
+    changes = {}
+    for about, name in zip(fields[::2], fields[1::2], strict=False):
+        old, new, _, sha, _ = about.decode().lstrip(":").split(" ")
+        path = os.fsdecode(name)
+        for mode, verb in ((old, "changes"), (new, "makes")):
+            if mode in ("120000", "160000"):
+                what = "link" if mode == "120000" else "submodule"
+                raise PatchFails(f"{path}: the patch {verb} a {what}, which is not allowed")
+        _refuse_path(path, entries, new=False)
+        content = None if new == "000000" else scratch.git("cat-file", "blob", sha)
+        changes[path] = Change(content, _mode(new))
+    return changes
+
+
+def _mode(mode: str) -> int:
+    return 0o755 if mode == "100755" else 0o644
+
+
+def _refuse_path(path: str, entries: Mapping[str, tuple[str, str]], *, new: bool) -> None:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or path != PurePosixPath(path).as_posix() or "\0" in path:
+        raise PatchFails(f"{path!r} is no relative path of the repository")
+    if ".." in parts or any(part.lower() == ".git" for part in parts):
+        raise PatchFails(f"{path} leads out of the repository")
+    for count in range(1, len(parts)):
+        parent = entries.get("/".join(parts[:count]))
+        if parent is not None and new:
+            raise PatchFails(f"{path} lies under {'/'.join(parts[:count])}, which is no folder")
+    if not entries.get(path, ("100644",))[0].startswith("100"):
+        raise PatchFails(f"{path} is a link or a submodule, which is not changed")
+    if new and path not in entries and any(other.startswith(path + "/") for other in entries):
+        raise PatchFails(f"{path} is a folder")
+
+
+def _options(patch: bytes) -> list[tuple[str, ...]]:
+    names = re.findall(rb"^(?:---|\+\+\+) \"?([^\t\r\n]+)", patch, re.MULTILINE)
+    names = [name for name in names if not name.startswith(b"/dev/null")]
+    prefixed = all(name.startswith((b"a/", b"b/")) for name in names)
+    # Without names (a mere change of mode, a binary file) git finds its way by the "diff --git" line.
+    strips = ("-p1",) if prefixed else ("-p0", "-p1")
+    return [(strip, *more) for strip in strips for more in ((), ("--recount",))]
+
+
+def _plain_ends(patch: bytes) -> bytes:
+    """A patch that went through a Windows editor: all its lines end in CRLF, the headers too."""
+    return patch.replace(b"\r\n", b"\n")
+
+
+def _ends_as_in_files(patch: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) -> bytes:
+    """Give the lines of every file's hunks the line ends which that file has in HEAD."""
+    lines, ends, inside = [], b"\n", False
+    for line in _plain_ends(patch).splitlines(keepends=True):
+        if line.startswith((b"diff --git ", b"--- ")):
+            inside = False
+        if line.startswith(b"--- "):
+            ends = _ends_of(line, tree, entries)
+        inside = inside or line.startswith(b"@@ ")
+        if inside and ends == b"\r\n" and line[:1] in b" +-\n" and not line.startswith(b"@@ "):
+            line = line.removesuffix(b"\n") + b"\r\n"
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _ends_of(header: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) -> bytes:
+    name = os.fsdecode(header[4:].split(b"\t")[0].strip().strip(b'"'))
+    for path in (name, name.partition("/")[2]):
+        if entries.get(path, ("",))[0].startswith("100"):
+            content = git("cat-file", "blob", entries[path][1], git_dir=tree / ".git")
+            return b"\r\n" if content.count(b"\r\n") * 2 > content.count(b"\n") else b"\n"
+    return b"\n"
+
+
+def _is_binary(
+    scratch: _Scratch, entries: Mapping[str, tuple[str, str]], path: str, new: bytes | None
+) -> bool:
+    old = scratch.git("cat-file", "blob", entries[path][1]) if path in entries else b""
+    try:
+        (old + b"\n" + (new or b"")).decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _binary_line(path: str) -> bytes:
+    name = os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"/' + re.sub(rb"([*?\[])", rb"\\\\\1", name) + b'" -text -diff -filter\n'
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace")
+
+
+def _escaped(text: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(words: str) -> str:
+    last = _CANNOT.sub("", words.split(": ", 1)[1] if ": " in words else words).strip()
+    if "No valid patches" in last or "unrecognized input" in last:
+        return "there is no diff in it"
+    return last

@@ -1,0 +1,87 @@
+"""From what the user names, a repository and an issue, to the task that everything else works on."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sandbox import Place, Sandbox
+
+from .detection import Overrides, detect
+from .frozen_copy import copy_files, list_files
+from .repository import freeze, repository_name
+from .task import Recipe, Snapshot, Task
+
+_SETUP_SECONDS = 3600.0
+
+
+class SetupFailed(Exception):
+    """The set-up script ended badly. The message has its exit code and its last lines."""
+
+
+def prepare_task(
+    source: str | Path,
+    issue: str,
+    *,
+    folder: Path,
+    id: str | None = None,
+    overrides: Overrides | None = None,
+    at: str | None = None,
+    commit: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Task:
+    """Freeze the repository and everything it needs under `folder`, which the caller owns, and find its recipe.
+
+    source, at, commit: as `freeze` takes them. environ: the host's environment. Blocks for seconds.
+    Raises RepositoryError, NotSealed.
+    """
+    clone = folder / "clone.git"
+    snapshot = freeze(source, folder / "tree", clone_into=clone, at=at, commit=commit)
+    shutil.rmtree(clone, ignore_errors=True)
+    recipe = detect(snapshot.tree, at=snapshot.at, overrides=overrides, environ=environ)
+    places, notes = _freeze_places(recipe.places, folder / "places")
+    recipe = replace(recipe, places=places)
+    snapshot = replace(snapshot, notes=(*snapshot.notes, *notes))
+    return Task(id or task_id(source, issue, snapshot), issue, snapshot, recipe)
+
+
+async def run_setup(sandbox: Sandbox, recipe: Recipe, timeout: float = _SETUP_SECONDS) -> str:
+    """Run the recipe's set-up script, in a sandbox that has what network it needs; returns its output.
+
+    Raises SetupFailed, SandboxDied.
+    """
+    if not recipe.setup:
+        return ""
+    result = await sandbox.run(recipe.setup, timeout=timeout)
+    if result.ended == "timeout":
+        raise SetupFailed(f"the set-up script did not end within {timeout:.0f} s: {_tail(result.output)}")
+    if result.exit_code:
+        raise SetupFailed(
+            f"the set-up script ended with exit code {result.exit_code}: {_tail(result.output)}"
+        )
+    return result.output
+
+
+def task_id(source: str | Path, issue: str, snapshot: Snapshot) -> str:
+    """A name made from the repository and the issue: the same for the same issue at the same state."""
+    digest = hashlib.sha256(f"{snapshot.head}\n{issue}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{repository_name(source)}-{digest[:8]}"
+
+
+def _freeze_places(places: tuple[Place, ...], folder: Path) -> tuple[tuple[Place, ...], list[str]]:
+    """Copies of the folders outside the repository: what the user installs meanwhile changes no sandbox."""
+    frozen, notes = [], []
+    for number, place in enumerate(places, 1):
+        target = folder / str(number)
+        target.mkdir(parents=True)
+        listing = list_files(place.source)
+        notes += [f"{place.target}: {note}" for note in copy_files(place.source, target, listing)]
+        frozen.append(Place(target, place.target))
+    return tuple(frozen), notes
+
+
+def _tail(output: str) -> str:
+    return "\n".join(output.strip().splitlines()[-15:])[-2000:] or "it printed nothing"

@@ -1,0 +1,367 @@
+"""A user's repository, frozen: a private copy of the tree as it is, with a history made anew (SAFETY 1, 6, 18)."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from .frozen_copy import copy_files, list_files
+from .history import commit_tree, new_repository, take_history, verify_sealed
+from .safe_git import GitFailed, RepositoryError, git
+from .task import Snapshot
+
+_URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
+_LARGE = 20 * 2**20  # bytes; an untracked file above this is data and stays out of the synthetic commit
+# What tools leave behind, ignored also where the repository does not say so (an unpacked sdist has no .gitignore).
+_LEFTOVERS = (
+    "__pycache__/",
+    "*.py[cod]",
+    "*.egg-info/",
+    ".eggs/",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".hypothesis/",
+    ".tox/",
+    ".nox/",
+    ".venv/",
+    "node_modules/",
+    ".coverage",
+    "/target/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a repository lies. git_dir: None for a plain folder. top: None for a bare repository."""
+
+    top: Path | None
+    git_dir: Path | None
+    notes: tuple[str, ...] = ()
+
+
+def freeze(
+    source: str | Path,
+    folder: Path,
+    *,
+    clone_into: Path | None = None,
+    at: str | None = None,
+    commit: str | None = None,
+) -> Snapshot:
+    """Freeze a repository into the new folder `folder`, which the caller owns and nobody changes afterwards.
+
+    source: a working tree, a folder inside one, a bare repository, a git URL (cloned into `clone_into` first), or a
+    folder without git. Uncommitted, untracked and ignored files are part of it; untracked secrets are not.
+    at: the path at which sandboxes show it; by default its own, and /workspace/NAME where it has none.
+    commit: take this commit's tree instead of the working tree. Blocks. Raises RepositoryError, NotSealed.
+    """
+    if _is_url(source):
+        if clone_into is None:
+            raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
+        found = _Source(None, _clone(str(source), clone_into))
+    else:
+        found = _find(Path(source))
+    if folder.exists() and any(folder.iterdir()):
+        raise RepositoryError(f"{folder} is not empty: a frozen repository needs a folder of its own")
+    folder.mkdir(parents=True, exist_ok=True)
+    base, objects_of, object_format = _base(found, commit)
+    notes = list(found.notes)
+    repository = new_repository(folder, object_format)
+    if base and objects_of:
+        notes += take_history(repository, objects_of / "objects", objects_of / "shallow", base)
+    if found.top is None or commit:
+        if not base:
+            raise RepositoryError(
+                f"{source} is a bare repository without a commit: there is nothing to work on"
+            )
+        _exclude(repository, objects_of)
+        git("read-tree", base, git_dir=repository)
+        git("checkout-index", "--all", "--quiet", git_dir=repository, work_tree=folder)
+    else:
+        index = _index_of(found)
+        listing = list_files(found.top, tracked=index, skip=folder.absolute())
+        notes += listing.notes() + copy_files(found.top, folder, listing)
+        _exclude(repository, objects_of)
+        if base:
+            git("read-tree", base, git_dir=repository)
+        large = {path for path, size in listing.sizes.items() if size > _LARGE and path not in index}
+        if large and (hidden := _hide_data(folder, repository, large)):
+            notes.append(f"{hidden} untracked file(s) over 20 MiB are there, but are no part of patches")
+        _add_all(folder, repository, index)
+    head = commit_tree(folder, base)
+    git("update-index", "-q", "--refresh", git_dir=repository, work_tree=folder, ok=(0, 1))
+    _check_clean(folder, repository)
+    verify_sealed(folder, base)
+    digest = git("rev-parse", "HEAD^{tree}", git_dir=repository).decode().strip()
+    if head != base and base:
+        notes.append("uncommitted or untracked files are part of the base, as one commit on top of it")
+    if not base:
+        notes.append("there is no commit: the files as they are make the base")
+    notes += _pointers(folder, repository)
+    name = _name(source, found)
+    return Snapshot(
+        tree=folder,
+        at=at or (str(found.top) if found.top else f"/workspace/{name}"),
+        base=base,
+        head=head,
+        digest=digest,
+        notes=tuple(notes),
+    )
+
+
+def repository_name(source: str | Path) -> str:
+    """A short name for people and ids: the last part of a path or URL, without ".git"."""
+    last = re.split(r"[/:]", str(source).rstrip("/"))[-1]
+    if not _is_url(source):
+        last = Path(source).resolve().name
+    return re.sub(r"[^\w.-]+", "-", last.removesuffix(".git")).strip("-.") or "repository"
+
+
+def tracked_files(tree: Path) -> tuple[str, ...]:
+    """Relative POSIX paths of HEAD's regular files, sorted; bytes that are no UTF-8 as surrogates (os.fsencode)."""
+    return tuple(sorted(path for path, (mode, _) in head_entries(tree).items() if mode.startswith("100")))
+
+
+def read_text(tree: Path, path: PurePosixPath) -> str | None:
+    """A tracked file's text, its line ends as they are; None where it is missing, a link or no UTF-8 text."""
+    entry = head_entries(tree).get(path.as_posix())
+    if entry is None or not entry[0].startswith("100"):
+        return None
+    try:
+        content = _open_inside(tree, path)
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None if "\0" in text else text
+
+
+def head_entries(tree: Path) -> dict[str, tuple[str, str]]:
+    """Path -> (mode, object id) of all in HEAD, links and submodules too. The result is shared: do not change it."""
+    head = (tree / ".git/refs/heads/main").read_text().strip()
+    return _entries(tree, head)
+
+
+@lru_cache(maxsize=16)
+def _entries(tree: Path, head: str) -> dict[str, tuple[str, str]]:
+    entries = {}
+    for line in git("ls-tree", "-r", "-z", "--full-tree", head, git_dir=tree / ".git").split(b"\0"):
+        if line:
+            about, path = line.split(b"\t", 1)
+            mode, _, sha = about.decode().split(" ")
+            entries[os.fsdecode(path)] = (mode, sha)
+    return entries
+
+
+def _open_inside(tree: Path, path: PurePosixPath) -> bytes:
+    """Read a file, refusing a link at every step of the way. Raises OSError."""
+    *parents, last = path.parts
+    folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for parent in parents:
+            inner = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        with os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("no regular file")
+            return file.read()
+    finally:
+        os.close(folder)
+
+
+def _is_url(source: str | Path) -> bool:
+    return isinstance(source, str) and bool(_URL.fullmatch(source)) and not os.path.exists(source)
+
+
+def _clone(url: str, into: Path) -> Path:
+    """Clone with the user's own git configuration and keys: the repository may be a private one."""
+    import subprocess
+
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    into.parent.mkdir(parents=True, exist_ok=True)
+    command = ["git", "-c", "core.hooksPath=/dev/null", "clone", "--bare", "--quiet", "--", url, str(into)]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise RepositoryError("git is not installed: install it and start again") from error
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
+        raise RepositoryError(f"{_without_password(url)} cannot be cloned: {_without_password(words[-1])}")
+    return into
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
+def _find(source: Path) -> _Source:
+    """Find the repository that `source` is or lies in, without asking git, which would ask who owns it."""
+    if not source.is_dir():
+        what = "is a file: name the folder it lies in" if source.exists() else "does not exist"
+        raise RepositoryError(f"{source} {what}")
+    start = Path(os.path.realpath(source))
+    for folder in (start, *start.parents):
+        dot_git = folder / ".git"
+        if dot_git.is_file() or (dot_git.is_dir() and (dot_git / "HEAD").exists()):
+            inside = _Source(folder, dot_git)
+            if folder == start:
+                return inside
+            part = os.fsencode(start.relative_to(folder)) + b"/"
+            if any(path.startswith(part) for path in _index_of(inside)):
+                return _Source(
+                    folder, dot_git, (f"{start} lies in the repository {folder}, which is taken whole",)
+                )
+            return _Source(start, None, (f"{start} is no part of the repository around it, {folder}",))
+        if all((folder / part).exists() for part in ("HEAD", "objects", "refs")) and folder == start:
+            return _Source(None, folder)
+    return _Source(start, None)
+
+
+def _base(found: _Source, commit: str | None) -> tuple[str, Path | None, str]:
+    """The base commit ("" for none), the folder with its objects, and the kind of object ids."""
+    if found.git_dir is None:
+        if commit:
+            raise RepositoryError(
+                f"{found.top} is no git repository: there is no commit {commit} to start from"
+            )
+        return "", None, "sha1"
+    where = found.top or found.git_dir
+    said = git("rev-parse", "--show-object-format", "--git-common-dir", git_dir=found.git_dir, cwd=where)
+    object_format, _, common = os.fsdecode(said).partition("\n")
+    wanted = f"{commit or 'HEAD'}^{{commit}}"
+    answer = git(
+        "rev-parse",
+        "--verify",
+        "-q",
+        "--end-of-options",
+        wanted,
+        git_dir=found.git_dir,
+        cwd=where,
+        ok=(0, 1, 128),
+    )
+    base = answer.decode().strip()
+    if commit and not base:
+        raise RepositoryError(f"{where} has no commit {commit}")
+    if not base and _names_a_commit(found.git_dir, where):
+        raise RepositoryError(f"HEAD of {where} names a commit that is not there: run `git fsck` in it")
+    return base, where / common.removesuffix("\n"), object_format
+
+
+def _names_a_commit(git_dir: Path, where: Path) -> bool:
+    return bool(
+        git("rev-parse", "--verify", "-q", "HEAD", git_dir=git_dir, cwd=where, ok=(0, 1, 128)).strip()
+    )
+
+
+def _index_of(found: _Source) -> dict[bytes, None]:
+    """Paths that the user's own index tracks, those of submodules too where git can tell."""
+    if found.git_dir is None or found.top is None:
+        return {}
+    for options in (("--recurse-submodules",), ()):
+        try:
+            listed = git("ls-files", "-z", "--cached", *options, git_dir=found.git_dir, work_tree=found.top)
+            return dict.fromkeys(path for path in listed.split(b"\0") if path)
+        except GitFailed:
+            if not options:
+                raise
+    return {}
+
+
+def _exclude(repository: Path, source: Path | None) -> None:
+    """What git ignores in the copy: what it ignores for the user, and what tools leave behind."""
+    lines = ["\n".join(_LEFTOVERS).encode()]
+    for file in (_global_ignores(), source / "info/exclude" if source else None):
+        if file and file.is_file():
+            lines.append(file.read_bytes())
+    (repository / "info/exclude").write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _hide_data(tree: Path, repository: Path, large: set[bytes]) -> int:
+    """Have git ignore the large files that it would take in; returns how many those are."""
+    others = git("ls-files", "-z", "--others", "--exclude-standard", git_dir=repository, work_tree=tree)
+    hidden = sorted(large.intersection(others.split(b"\0")))
+    with open(repository / "info/exclude", "ab") as file:
+        for path in hidden:
+            file.write(b"/" + re.sub(rb"([\\*?\[ ])", rb"\\\1", path).replace(b"\n", b"?") + b"\n")
+    return len(hidden)
+
+
+def _global_ignores() -> Path | None:
+    """The user's own ignore file, read as a setting and not run: what it hides must not enter the commit."""
+    import subprocess
+
+    command = ["git", "config", "--global", "--type=path", "--get", "core.excludesFile"]
+    said = subprocess.run(command, capture_output=True, cwd="/").stdout.strip()
+    if said:
+        return Path(os.fsdecode(said))
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(home) / "git/ignore"
+
+
+def _add_all(tree: Path, repository: Path, index: dict[bytes, None]) -> None:
+    """Bring the fresh index to the files on the disk: tracked ones, and untracked ones that are not ignored."""
+    staged = git("ls-files", "-z", "--stage", git_dir=repository).split(b"\0")
+    in_base = {line.split(b"\t", 1)[1]: line.startswith(b"160000") for line in staged if line}
+    # A submodule's files are plain files here: its own history is not.
+    filled = [path for path, link in in_base.items() if link and _has_files(tree, path)]
+    if filled:
+        git(
+            "update-index",
+            "-z",
+            "--force-remove",
+            "--stdin",
+            git_dir=repository,
+            stdin=b"\0".join(filled) + b"\0",
+        )
+    git("add", "--all", "--", ".", git_dir=repository, work_tree=tree)
+    # Staged although ignored, and not committed yet: the user wants them in.
+    ignored = [path for path in index if path not in in_base and _is_file(tree, path)]
+    if ignored:
+        git(
+            "update-index",
+            "-z",
+            "--add",
+            "--stdin",
+            git_dir=repository,
+            work_tree=tree,
+            stdin=b"\0".join(ignored),
+        )
+
+
+def _has_files(tree: Path, path: bytes) -> bool:
+    folder = os.path.join(os.fsencode(tree), path)
+    return os.path.isdir(folder) and bool(os.listdir(folder))
+
+
+def _is_file(tree: Path, path: bytes) -> bool:
+    full = os.path.join(os.fsencode(tree), path)
+    return os.path.islink(full) or os.path.isfile(full)
+
+
+def _check_clean(tree: Path, repository: Path) -> None:
+    left = git("status", "--porcelain", "-z", "--ignore-submodules=all", git_dir=repository, work_tree=tree)
+    if left:
+        first = os.fsdecode(left.split(b"\0")[0])
+        raise RepositoryError(
+            f"the private copy in {tree} cannot be brought to a clean state: {ascii(first)}"
+        )
+
+
+def _pointers(tree: Path, repository: Path) -> list[str]:
+    attributes = (tree / path for path in head_entries(tree) if PurePosixPath(path).name == ".gitattributes")
+    if not any(
+        b"filter=lfs" in file.read_bytes() for file in attributes if file.is_file() and not file.is_symlink()
+    ):
+        return []
+    pattern = "^version https://git-lfs.github.com/spec/"
+    found = git("grep", "-lz", "-I", "--cached", "-e", pattern, git_dir=repository, ok=(0, 1))
+    count = len([path for path in found.split(b"\0") if path])
+    return [f"{count} file(s) are Git LFS pointers, not the large files themselves"] if count else []
+
+
+def _name(source: str | Path, found: _Source) -> str:
+    return repository_name(source if _is_url(source) else (found.top or found.git_dir or source))

@@ -1,0 +1,104 @@
+"""Calling git so that nothing of the user's configuration runs and nothing of a user's checkout is written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class RepositoryError(Exception):
+    """A repository that cannot be used as it is. The message is one sentence that says what to do."""
+
+
+class GitFailed(RepositoryError):
+    """git ended with an exit code that was not expected. The message ends with git's own last words."""
+
+
+# Hooks, a file-system monitor, filters, replaced objects, lazy fetches and locks are all ways in which a mere look
+# at a repository runs or writes something. Filters need a driver in the configuration, which is empty here.
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.autocrlf=false",
+    "core.safecrlf=false",
+    "core.logAllRefUpdates=false",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
+    "core.quotePath=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.ext.allow=never",
+    "safe.directory=*",
+)
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_PAGER": "cat",
+    "HOME": "/nonexistent",
+    "LC_ALL": "C",
+}
+
+
+def git(
+    *args: str | bytes,
+    git_dir: Path | None = None,
+    work_tree: Path | None = None,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    settings: tuple[str, ...] = (),
+    ok: tuple[int, ...] = (0,),
+) -> bytes:
+    """Run git and return what it printed. With `git_dir` git looks for no repository (and asks for no owner) itself.
+
+    Raises GitFailed where the exit code is not in `ok`, RepositoryError where there is no git.
+    """
+    command: list[str | bytes] = ["git"]
+    for setting in (*_SETTINGS, *settings):
+        command += ["-c", setting]
+    if git_dir is not None:
+        command.append(f"--git-dir={git_dir}")
+    if work_tree is not None:
+        command.append(f"--work-tree={work_tree}")
+    # The variables a hook or a parent git leaves (GIT_DIR, GIT_INDEX_FILE...) would point git elsewhere.
+    inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    try:
+        done = subprocess.run(
+            [*command, *args],
+            input=stdin,
+            capture_output=True,
+            cwd=cwd or work_tree or git_dir,
+            env={**inherited, **_ENVIRONMENT, **(env or {})},
+        )
+    except FileNotFoundError as error:
+        if error.filename == "git":
+            raise RepositoryError("git is not installed: install it and start again") from error
+        raise
+    if done.returncode not in ok:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
+        raise GitFailed(f"git {_name(args)} failed in {cwd or work_tree or git_dir}: {words[-1]}")
+    return done.stdout
+
+
+def alternates(*folders: Path) -> str:
+    """The value of GIT_ALTERNATE_OBJECT_DIRECTORIES for these folders, quoted as git wants it."""
+    quoted = (
+        str(folder).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for folder in folders
+    )
+    return os.pathsep.join(f'"{folder}"' for folder in quoted)
+
+
+def _name(args: tuple[str | bytes, ...]) -> str:
+    return os.fsdecode(args[0]) if args else ""

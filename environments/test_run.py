@@ -1,0 +1,135 @@
+"""Running a repository's tests inside a sandbox, and what each test said."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from sandbox import NotThere, Sandbox
+
+from .task import Recipe
+from .test_logs import EXIT, Outcome, plain, read_log
+from .test_xml import read_xml
+
+_XML_LIMIT = 64 * 2**20
+_NOT_PLAIN = re.compile(r"[;&|<>$`()\n\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """What a test run said. results: test name -> outcome; {"(exit code)": ...} where the format names no tests.
+
+    ended: as in sandbox.Result. source: where the results come from. whole: the runner came to its end and its own
+    counts agree with the results; a verdict needs that. output: without colours.
+    """
+
+    __test__ = False
+
+    results: Mapping[str, Outcome]
+    exit_code: int
+    ended: str
+    output: str
+    source: Literal["xml", "log", "exit"] = "exit"
+    whole: bool = False
+
+
+async def run_tests(
+    sandbox: Sandbox,
+    recipe: Recipe,
+    *,
+    files: Sequence[str] | None = None,
+    timeout: float | None = None,
+    nonce: str = "",
+) -> TestReport:
+    """Run the recipe's tests, or those in `files` (paths relative to the repository; pytest node ids too).
+
+    A plain pytest command writes its XML report to a fresh path, and nothing printed counts. nonce: goes into that
+    path; by default a digest of the command, so that a journaled step asks for the same again.
+    timeout: seconds, the recipe's by default. Raises ValueError without a test command, SandboxDied.
+    """
+    if recipe.test_command is None:
+        raise ValueError("this recipe has no test command: name one with --test-command")
+    command = command_for(recipe, files)
+    report = ""
+    if recipe.test_format == "pytest" and is_plain_pytest(recipe.test_command):
+        nonce = nonce or hashlib.sha256(command.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        report = f"/tmp/winnow-tests-{nonce}.xml"
+        command = f"rm -f {report}; {command} --junitxml={report} -o junit_family=xunit1"
+    result = await sandbox.run(command, timeout=recipe.test_timeout if timeout is None else timeout)
+    output = plain(result.output)
+    if report and not _refuses_xml(output, result.exit_code):
+        xml = await _read(sandbox, report)
+        results = read_xml(xml) if xml else None
+        whole = results is not None and result.ended == "exited" and _agrees(results, result.exit_code)
+        return TestReport(results or {}, result.exit_code, result.ended, output, "xml", whole)
+    if recipe.test_format in ("pytest", "unittest", "go", "cargo", "tap"):
+        results, whole = read_log(recipe.test_format, output)
+        whole = whole and result.ended == "exited" and _agrees(results, result.exit_code)
+        return TestReport(results, result.exit_code, result.ended, output, "log", whole)
+    good = result.exit_code == 0 and result.ended == "exited"
+    whole = result.ended == "exited"
+    return TestReport(
+        {EXIT: "passed" if good else "failed"}, result.exit_code, result.ended, output, "exit", whole
+    )
+
+
+def command_for(recipe: Recipe, files: Sequence[str] | None) -> str:
+    """The shell line that runs the tests in these files; formats that take no files run everything."""
+    command = recipe.test_command or ""
+    if not files:
+        return command
+    names = list(files)
+    if recipe.test_format == "unittest":
+        command = command.replace(" discover", "")
+        names = [_module(name, command) for name in names]
+    elif recipe.test_format == "go":
+        folders = sorted({str(PurePosixPath(name).parent) for name in names})
+        names = ["./" + folder if folder != "." else "." for folder in folders]
+        command = re.sub(r"\s+\./\.\.\.", "", command)
+    elif recipe.test_format != "pytest":
+        return command
+    return f"{command} {' '.join(shlex.quote(name) for name in names)}"
+
+
+def is_plain_pytest(command: str) -> bool:
+    """Whether options can be added at the command's end, and it is pytest that gets them."""
+    if _NOT_PLAIN.search(command):
+        return False
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    if any(word.startswith(("--junit", "--junitxml")) or word == "no:junitxml" for word in words):
+        return False
+    return any(PurePosixPath(word).name in ("pytest", "py.test") for word in words)
+
+
+async def _read(sandbox: Sandbox, path: str) -> bytes:
+    try:
+        return await sandbox.read(path, _XML_LIMIT)
+    except NotThere:
+        return b""
+
+
+def _refuses_xml(output: str, exit_code: int) -> bool:
+    """A project that switches the plug-in off (-p no:junitxml in its addopts)."""
+    return exit_code == 4 and "unrecognized arguments" in output and "--junitxml" in output
+
+
+def _agrees(results: Mapping[str, Outcome], exit_code: int) -> bool:
+    """An exit code that says "all well" beside a failed test, or the other way round, is no whole answer."""
+    bad = any(outcome in ("failed", "error") for outcome in results.values())
+    return bad == (exit_code != 0)
+
+
+def _module(path: str, command: str) -> str:
+    """unittest names modules; Django's runner counts them from its own tests folder."""
+    parts = path.removesuffix(".py").split("/")
+    if "runtests.py" in command and parts[0] == "tests":
+        parts = parts[1:]
+    return ".".join(parts)

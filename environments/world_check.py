@@ -1,0 +1,114 @@
+"""The check at the start of a run: that the sandbox shows the repository, and that imports find it there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from sandbox import Sandbox
+
+from .python_layout import import_names
+from .task import Task
+
+_GIT = "git -c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
+_SECONDS = 120.0
+_MARK = "winnow-imports:"
+# Finds modules without running their code; the folder it runs in is no place to import from.
+_FIND = """
+import sys
+sys.path[:] = [part for part in sys.path if part]
+import importlib.util, json, os
+found = {}
+for name in sys.argv[2:]:
+    try:
+        spec = importlib.util.find_spec(name)
+        places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+        found[name] = os.path.realpath(places[0]) if places and os.path.exists(places[0]) else None
+    except Exception:
+        found[name] = None
+print("MARK" + json.dumps([os.path.realpath(sys.argv[1]), found]))
+""".replace("MARK", _MARK)
+_TOOLS = {
+    "pytest": "$(command -v python || command -v python3) -m pytest --version",
+    "go": "go version",
+    "cargo": "cargo --version",
+}
+
+
+class WorldWrong(Exception):
+    """A sandbox in which attempts would be worthless. The message is a sentence: what is wrong, what to do."""
+
+
+async def check(sandbox: Sandbox, task: Task) -> tuple[str, ...]:
+    """Look at a started sandbox before anything is copied from it; returns notes, a sentence each.
+
+    It also brings git's index up to date there, once for all copies. Raises WorldWrong: the repository is missing or
+    changed, or Python code of the repository is imported from elsewhere; SandboxDied.
+    """
+    notes = await _repository(sandbox, task)
+    recipe = task.recipe
+    if recipe.test_format in ("pytest", "unittest") or recipe.languages[:1] == ("python",):
+        notes += await _imports(sandbox, task)
+    if recipe.test_command is None:
+        notes.append("no test command is known: existing tests cannot be run")
+    elif recipe.test_format in _TOOLS:
+        result = await sandbox.run(_TOOLS[recipe.test_format], timeout=_SECONDS)
+        if result.exit_code:
+            last = result.output.strip().splitlines() or ["no word why"]
+            notes.append(
+                f"existing tests cannot be run: {recipe.test_format} does not start here ({last[-1][:200]})"
+            )
+    return tuple(notes)
+
+
+async def _repository(sandbox: Sandbox, task: Task) -> list[str]:
+    at = task.snapshot.at
+    there = await sandbox.run(f"test -f {shlex.quote(at)}/.git/HEAD", cwd="/")
+    if there.exit_code:
+        raise WorldWrong(
+            f"the sandbox does not show the repository at {at}: is the folder hidden there by another?"
+        )
+    script = f"command -v git >/dev/null || exit 77; {_GIT} rev-parse HEAD && {_GIT} status --porcelain"
+    said = await sandbox.run(script, cwd=at, timeout=_SECONDS)
+    if said.exit_code == 77:
+        return ["git is not in the sandbox: attempts work without it"]
+    lines = said.output.strip().splitlines()
+    if said.exit_code or not lines or lines[0] != task.snapshot.head:
+        raise WorldWrong(
+            f"the repository in the sandbox is not at {task.snapshot.head[:12]}: {said.output.strip()[-200:]}"
+        )
+    if len(lines) > 1:
+        what = f"{len(lines) - 1} file(s) of the repository differ from the frozen ones, such as {lines[1].strip()}"
+        if not task.recipe.setup:
+            raise WorldWrong(f"{what}, although nothing ran yet: the image writes into {at}")
+        return [f"after the set-up script {what}"]
+    return []
+
+
+async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
+    at, names = task.snapshot.at, import_names(task.snapshot.tree)
+    if not names:
+        return []
+    python = "$(command -v python || command -v python3)"
+    words = " ".join(shlex.quote(word) for word in (at, *names))
+    said = await sandbox.run(f"{python} - {words}", stdin=_FIND.encode(), cwd="/tmp", timeout=_SECONDS)
+    answers = [line for line in said.output.splitlines() if line.startswith(_MARK)]
+    if not answers:
+        last = said.output.strip().splitlines() or ["no word why"]
+        return [f"Python does not start in the sandbox ({last[-1][:200]}): its code cannot be run"]
+    real_at, found = json.loads(answers[-1].removeprefix(_MARK))
+    notes = []
+    for name, where in found.items():
+        if where is None:
+            notes.append(f"{name} cannot be imported as the repository stands")
+        elif not where.startswith(real_at + "/"):
+            raise WorldWrong(
+                f"`import {name}` finds {where} and not the repository at {at} (an installation elsewhere): attempts "
+                "would test code that they do not change; install the repository itself, or give --setup"
+            )
+        elif "/site-packages/" in where or "/dist-packages/" in where:
+            raise WorldWrong(
+                f"`import {name}` finds the installed copy {where} and not the source: attempts would test code that "
+                f"they do not change; install it editable (pip install -e .), or give --setup"
+            )
+    return notes
