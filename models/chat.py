@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .classify import Asked, classify, is_filtered, overflows
-from .errors import ContextOverflow, ModelError, Refused
+from .classify import Asked, classify, is_filtered, is_the_calls, overflows
+from .errors import ContextOverflow, Refused
 from .prices import Price, cost
 from .protocol import Choice, Message, Reply, Request, Usage
 from .quirks import Quirks
@@ -54,18 +54,18 @@ class Chat:
             notes=tuple(dict.fromkeys((*notes, *parsed.notes))),
         )
 
-    async def _once(self, request: Request) -> tuple[Parsed, list[str]]:
+    async def _once(self, request: Request, room_is_new: bool = False) -> tuple[Parsed, list[str]]:
         whole = body_of(self.model, request, self.marks)
         for _ in range(_REFUSALS):
             body, notes = self.quirks.apply(whole)
             try:
                 answer = await self.send(body)
-            except ModelError:
-                raise
             except Exception as error:
+                if not is_the_calls(error):
+                    raise  # A bug of ours: to ask again would hide it.
                 if is_filtered(error):
                     return _filtered(request), [*notes, "The provider's content filter stopped the call."]
-                if overflows(error) and self.quirks.room > 1 and request.max_tokens:
+                if overflows(error) and self.quirks.room > 1 and request.max_tokens and not room_is_new:
                     self.quirks.room = 1  # The conversation has grown: what room there is belongs to it.
                     continue
                 if not overflows(error) and self.quirks.learn(error, body):
@@ -80,7 +80,7 @@ class Chat:
         """The same with more tokens to generate; None where the server has no such room."""
         self.quirks.room = _ROOM
         try:
-            return await self._once(request)
+            return await self._once(request, room_is_new=True)
         except (ContextOverflow, Refused):
             self.quirks.room = 1
             return None, []

@@ -41,6 +41,7 @@ _NO_CREDIT = re.compile(
 _AGAIN_IN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m)", re.IGNORECASE)
 _RETRY_DELAY = re.compile(r"retryDelay\W+(\d+(?:\.\d+)?)s")
 _KEY = re.compile(r"\b(sk|gsk|xai|key|AIza)[-_A-Za-z0-9*]{12,}")
+_HOMES = {"openai", "litellm", "httpx", "httpx2", "httpcore", "aiohttp", "json"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -54,7 +55,7 @@ class Asked:
 
 
 def classify(error: Exception, asked: Asked) -> ModelError:
-    """What `error` means. Anything that is no SDK's or HTTP's exception comes back as a ServerFault with its text."""
+    """What `error` means; `is_the_calls` says of which errors this may be asked."""
     if isinstance(error, ModelError):
         return error
     status = getattr(error, "status_code", None)
@@ -67,6 +68,12 @@ def classify(error: Exception, asked: Asked) -> ModelError:
     if overflows(error):
         return ContextOverflow(f"The conversation does not fit {asked.model}: {text}")
     return _status(error, status if isinstance(status, int) else 0, text, asked)
+
+
+def is_the_calls(error: Exception) -> bool:
+    """Whether `error` comes from the call (an SDK, HTTP, JSON, the socket) and not from a mistake in our own code."""
+    homes = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
+    return bool(homes & _HOMES) or isinstance(error, ModelError | OSError | UnicodeDecodeError)
 
 
 def said(error: Exception) -> str:

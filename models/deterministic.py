@@ -98,7 +98,7 @@ class DeterministicModel:
         return cls(rules=load_rules(path), name=f"deterministic:{path}", price=price)
 
     async def ask(self, request: Request, at: str = "") -> Reply:
-        rule = self._rule(request, at)
+        rule = self.rule(request, at)
         if rule is not None and rule.seconds:
             await asyncio.sleep(rule.seconds)
         return self.answer(request, at)
@@ -107,7 +107,7 @@ class DeterministicModel:
         """The reply. Raises Refused where no rule answers."""
         if self._answer is not None:
             return self._reply(request, self._answer(request, at), {})
-        rule = self._rule(request, at)
+        rule = self.rule(request, at)
         if rule is None:
             asked = _last(request)[:80]
             raise Refused(
@@ -116,7 +116,8 @@ class DeterministicModel:
         said = [self._text(rule, request, at, i) for i in range(request.n)]
         return self._reply(request, said, rule.logprobs, rule.finish)
 
-    def _rule(self, request: Request, at: str) -> Rule | None:
+    def rule(self, request: Request, at: str) -> Rule | None:
+        """The first rule that matches, None where none does."""
         last = _last(request)
         for rule in self._rules:
             if re.search(rule.at or "", at) and re.search(rule.says or "", last):

@@ -82,7 +82,7 @@ def parse(body: Any, request: Request) -> Parsed:
 
 
 def _message(message: Message, mark: bool) -> dict[str, Any]:
-    content: Any = message.content
+    content: Any = _encodable(message.content)
     if mark and content:
         content = [{"type": "text", "text": content, "cache_control": {"type": "ephemeral"}}]
     wire: dict[str, Any] = {"role": message.role, "content": content}
@@ -130,8 +130,17 @@ def _text(content: Any) -> str | None:
     """Content as text; some servers give a list of parts."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else None
+        content = "".join(part for part in parts if isinstance(part, str))
+    return _encodable(content) if isinstance(content, str) else None
+
+
+def _encodable(text: str) -> str:
+    """With a question mark for each lone surrogate (a byte of a file that is no UTF-8), which JSON cannot carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def _unthought(content: str) -> tuple[str, str]:
