@@ -13,7 +13,7 @@ _HOMES = {
     "applying": "check_applies",
     "evidence": "UNFIXED Evidence MachineChoice Ranked Ranking Regression Strategy Test",
     "explain": "why_chosen",
-    "gather": "gather_evidence tests_of",
+    "gather": "gather_evidence generated_tests",
     "machine": "judge_once select",
     "matrix": "run_matrix",
     "regression": "run_regressions",

@@ -46,7 +46,7 @@ async def gather_evidence(
     tell = progress or (lambda stage, done, of: None)
     slots = slots or asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
     changed = await asyncio.to_thread(check_applies, task, candidates)
-    tests = tests_of(candidates)
+    tests = generated_tests(candidates)
     evidence = Evidence(
         candidates=tuple(candidates),
         tests=tests,
@@ -64,7 +64,7 @@ async def gather_evidence(
     return replace(evidence, machine=machine)
 
 
-def tests_of(candidates: Sequence[Candidate]) -> tuple[Test, ...]:
+def generated_tests(candidates: Sequence[Candidate]) -> tuple[Test, ...]:
     """Every distinct script once, under the name of the attempt that has the lowest id ("test-2" of attempt-2)."""
     short = all(candidate.id.startswith("attempt-") for candidate in candidates)
     tests: dict[Script, Test] = {}

@@ -64,9 +64,7 @@ async def run_matrix(
     async def column(candidate: str) -> list[tuple[tuple[str, str], Run]]:
         async with layers:
             async with slots:
-                layer = await patched(
-                    base, f"matrix/{candidate}", changed[candidate] or {}, task.snapshot.tree
-                )
+                layer = await patched(base, f"matrix/{candidate}", changed[candidate] or {}, task)
             try:
                 return await together([one(layer, candidate, test.id, test) for test in firsts])
             finally:

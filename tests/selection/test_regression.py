@@ -1,0 +1,150 @@
+"""Existing tests: what passed on the unfixed code, what a candidate broke, and when there is nothing to say."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from environments import TestReport as Report
+from selection import Regression, check_applies, run_regressions
+from selection.regression import EXIT_CODE, _compare, _known
+
+overlay = pytest.mark.overlay
+
+
+@pytest.fixture
+def regressions(task, base):
+    async def run(candidates, other_task=None, **options):
+        changed = check_applies(task, candidates)
+        slots = asyncio.Semaphore(2)
+        return await run_regressions(base, other_task or task, candidates, changed, slots=slots, **options)
+
+    return run
+
+
+@overlay
+async def test_a_candidate_is_measured_by_what_passed_before(regressions, candidate, totals, base):
+    candidates = [
+        candidate("attempt-1", {"total.sh": totals.RIGHT}),
+        candidate("attempt-2", {"total.sh": totals.ALWAYS_THREE}),
+        candidate("attempt-3", {"total.sh": totals.RIGHT}),
+        candidate("attempt-4", {}),
+    ]
+    ended = []
+    found = await regressions(candidates, done=ended.append)
+    assert found == {
+        "attempt-1": Regression(passed=2, known=2),
+        "attempt-2": Regression(("nothing added", "two zeros"), passed=0, known=2),
+        "attempt-3": Regression(passed=2, known=2),
+    }
+    names = ["attempt-1", "attempt-2", "unfixed-1", "unfixed-2"]
+    assert sorted(ended) == names
+    assert sorted(base.book["copies"]) == [f"regression/{name}" for name in names]
+
+
+@overlay
+async def test_tests_that_a_candidate_deletes_or_never_reaches_are_broken(regressions, candidate, totals):
+    candidates = [
+        candidate("gone", {"tests/all.sh": None}),
+        candidate("weakened", {"tests/all.sh": "echo 'ok 1 - nothing added'\necho 1..1\n"}),
+        candidate("stuck", {"total.sh": "sleep 60\n"}),
+    ]
+    found = await regressions(candidates, timeout=3.0)
+    assert found["gone"].broken == found["stuck"].broken == ("nothing added", "two zeros")
+    assert found["weakened"] == Regression(("two zeros",), passed=1, known=2)
+
+
+@overlay
+async def test_where_only_an_exit_code_is_known(make_task, candidate, regressions, totals, task):
+    from dataclasses import replace
+
+    by_exit = replace(
+        task, recipe=replace(task.recipe, test_format="exit", test_command="[ $(sh total.sh 5 0) = 5 ]")
+    )
+    candidates = [
+        candidate("a", {"total.sh": totals.RIGHT}),
+        candidate("b", {"total.sh": totals.ALWAYS_THREE}),
+    ]
+    found = await regressions(candidates, by_exit)
+    assert found == {"a": Regression(passed=1, known=1), "b": Regression((EXIT_CODE,), passed=0, known=1)}
+
+
+@overlay
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (None, "no test command is known"),
+        ("exit 3", "no existing test passes on the unfixed code (the test command exits 3)"),
+        ("no-such-runner", "no existing test passes on the unfixed code (the test command exits 127)"),
+        ("echo 'ok 1 - a'; sleep 60", "the test command did not end within 1 seconds on the unfixed code"),
+    ],
+)
+async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
+    regressions, candidate, totals, task, base, command, reason
+):
+    from dataclasses import replace
+
+    other = replace(task, recipe=replace(task.recipe, test_command=command))
+    found = await regressions([candidate("a", {"total.sh": totals.RIGHT})], other, timeout=1.0)
+    assert found == {"a": Regression(error=reason)}
+    assert not [name for name in base.book["copies"] if "unfixed" not in name]
+
+
+@overlay
+async def test_nothing_is_run_for_nobody(regressions, candidate, base):
+    assert await regressions([candidate("a", {})]) == {}
+    assert base.book["copies"] == []
+
+
+def report(results: dict[str, str], code: int = 0, ended: str = "exited") -> Report:
+    return Report(results, code, ended, "")
+
+
+def test_a_test_that_differs_between_two_runs_of_the_unfixed_code_is_left_out():
+    first, second = (
+        {"a": "passed", "b": "passed", "c": "failed"},
+        {"a": "passed", "b": "failed", "c": "passed"},
+    )
+    known, error = _known([report(first, 1), report(second, 1)], 9)
+    assert (known, error) == ({"a"}, "")
+    assert _compare(known, report({"a": "passed", "b": "failed"}, 1), {}) == Regression(passed=1, known=1)
+    assert _known([report({"a": "passed"}), report({"b": "passed"})], 9)[1] == (
+        "no existing test passes twice on the unfixed code"
+    )
+    assert (
+        _known([None, report({"a": "passed"})], 9)[1]
+        == "the test command ends its sandbox on the unfixed code"
+    )
+
+
+@pytest.mark.parametrize("after", ["failed", "error", "skipped", None])
+def test_only_passed_is_passed(after):
+    results = {"b": "passed"} | ({"a": after} if after else {})
+    assert _compare(frozenset("ab"), report(results, 1), {}).broken == ("a",)
+
+
+def test_a_run_that_ended_its_sandbox_passed_nothing():
+    assert _compare(frozenset("ab"), None, {}) == Regression(("a", "b"), passed=0, known=2)
+
+
+def test_the_exit_code_stands_for_itself_also_where_names_appear():
+    known, _ = _known([report({}), report({})], 9)
+    assert known == {EXIT_CODE}
+    assert _compare(known, report({"new": "passed"}), {}).broken == ()
+    assert _compare(known, report({"new": "passed"}, 1), {}).broken == (EXIT_CODE,)
+
+
+@pytest.mark.parametrize(
+    ("test", "path", "touched"),
+    [
+        ("tests/test_a.py::test_x", "tests/test_a.py", True),
+        ("tests/test_a.py::test_x", "tests/test_ab.py", False),
+        ("tests/test_a.py::test_x", "test_a.py", False),
+        ("test_x (tests.test_a.Cart.test_x)", "tests/test_a.py", True),
+        ("test_x (tests.test_ab.Cart)", "tests/test_a.py", False),
+        ("adds a test", "test", False),
+    ],
+)
+def test_who_changes_a_test_itself_is_said(test, path, touched):
+    assert _compare(frozenset({test}), report({}, 1), {path: None}).touched == ((test,) if touched else ())
