@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from store import schema
 from store.errors import StoreError
 
+_MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 20  # how long a write waits for another process's transaction (they take milliseconds)
 
 
@@ -120,18 +121,28 @@ def _default() -> Path:
 
 def _check_file(url: URL) -> None:
     file = Path(url.database)
-    if file.is_dir():
+    try:
+        if file.is_dir():
+            raise StoreError(
+                f"The store {file} is a folder: give the name of a file, such as {file / 'winnow.db'}"
+            )
+        if not file.parent.is_dir():
+            raise StoreError(
+                f"The folder {file.parent} for the store does not exist: make it, or name another file"
+            )
+        if not os.access(file if file.exists() else file.parent, os.R_OK | os.W_OK):
+            raise StoreError(
+                f"The store {file} cannot be written: give yourself the right to, or name another file"
+            )
+        if file.exists():
+            with file.open("rb") as stream:
+                begins = stream.read(len(_MAGIC))
+            if begins not in (b"", _MAGIC):  # SQLite itself would write over a file of a few bytes
+                raise StoreError(_SQLITE[sqlite3.SQLITE_NOTADB].format(name=file))
+    except OSError as error:
         raise StoreError(
-            f"The store {file} is a folder: give the name of a file, such as {file / 'winnow.db'}"
-        )
-    if not file.parent.is_dir():
-        raise StoreError(
-            f"The folder {file.parent} for the store does not exist: make it, or name another file"
-        )
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise StoreError(
-            f"The store {file} cannot be written: give yourself the right to, or name another file"
-        )
+            f"The store {file} cannot be opened ({error.strerror}): name another file"
+        ) from error
 
 
 def _sqlite(url: URL, *, writes: bool) -> Engine:
