@@ -14,7 +14,9 @@ _UNIT = r"(?:ns|µs|us|ms|s|secs?|seconds?|milliseconds?|m|mins?|minutes?)\b"
 _YEAR = r"20[2-9]\d"
 _CLOCK = r"\d\d:\d\d:\d\d"
 _LEVEL = r"(?= *[-|:]? *\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b)"
-_FOLDERS = r"(?:/[^/\s\"'<>:|,;()\[\]{}`]{1,255}){0,40}?"
+# Where a path begins; unittest prints its letters right before what goes to the other stream.
+_HERE = r"(^[.EFsxu]*[EFsxu]|(?<![\w>./-]))"
+_FOLDERS = r"(?:/[^/\s\"'<>:|,;()\[\]{}`]{1,255}){0,20}?"
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -44,7 +46,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^==\d+==", "==<pid>=="),
         (r"\b(pid|PID|Pid|process id)(\s*[=:#]?\s*)\d+\b", r"\1\2<pid>"),
         (r"\b(started(?: daemon)? )\d{6,}\b", r"\1<id>"),
-        (r"\b(127\.0\.0\.1|localhost|\[::1\]):(?:3[3-9]|4\d|5\d|6[0-5])\d{3}\b", r"\1:<port>"),
+        (r"\b(127\.0\.0\.1|localhost|\[::1\])(:|['\"], )(?:3[3-9]|4\d|5\d|6[0-5])\d{3}\b", r"\1\2<port>"),
         (
             r"((?:randomly-seed=|PYTHONHASHSEED=|\b[Rr]andomi[sz]ed with seed|\brandom seed[:=]?)\s*)\d+\b",
             r"\1<seed>",
@@ -56,16 +58,13 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"\b(Date: )?\w{{3}}, \d\d \w{{3}} {_YEAR} {_CLOCK} GMT", r"\1<now>"),
         (rf"\b\w{{3}} \w{{3}} [ \d]\d {_CLOCK} (?:\w+ )?{_YEAR}\b", "<now>"),
         # Places: of the interpreter, of its packages, of temporary files.
-        (
-            rf"(?<![\w>./-])\.?{_FOLDERS}/lib(?:64)?/python\d[\d.]*/(?:site|dist)-packages(?=/|\b)",
-            "<packages>",
-        ),
-        (rf"(?<![\w>./-])\.?{_FOLDERS}/lib(?:64)?/python\d[\d.]*(?=/)", "<python>"),
-        (rf"(?<![\w>./-])\.?{_FOLDERS}/bin/(python[\d.]*\b)", r"<bin>/\1"),
-        (rf"(?<![\w>./-]){_FOLDERS}/\.cargo/registry/src/[^/\s]+(?=/)", "<cargo>"),
-        (r"(?<![\w>./-])(?:/private)?(?:/var)?/tmp/pytest-of-[^/\s]+/pytest-\d+", "<tmp>"),
-        (r"(?<![\w>./-])/var/folders/\w+/\w+/T/[\w.-]+", "<tmp>"),
-        (r"(?<![\w>./-])(?:/private)?(?:/var)?/tmp/(?![A-Za-z_-]+\.[A-Za-z]{1,5}\b)[\w.-]*\w", "<tmp>"),
+        (rf"{_HERE}\.?{_FOLDERS}/lib(?:64)?/python\d[\d.]*/(?:site|dist)-packages(?=/|\b)", r"\1<packages>"),
+        (rf"{_HERE}\.?{_FOLDERS}/lib(?:64)?/python\d[\d.]*(?=/)", r"\1<python>"),
+        (rf"{_HERE}\.?{_FOLDERS}/bin/(python[\d.]*\b)", r"\1<bin>/\2"),
+        (rf"{_HERE}{_FOLDERS}/\.cargo/registry/src/[^/\s]+(?=/)", r"\1<cargo>"),
+        (rf"{_HERE}(?:/private)?(?:/var)?/tmp/pytest-of-[^/\s]+/pytest-\d+", r"\1<tmp>"),
+        (rf"{_HERE}/var/folders/\w+/\w+/T/[\w.-]+", r"\1<tmp>"),
+        (rf"{_HERE}(?:/private)?(?:/var)?/tmp/(?![A-Za-z_-]+\.[A-Za-z]{{1,5}}\b)[\w.-]*\w", r"\1<tmp>"),
     )
 )
 
@@ -81,7 +80,7 @@ def normalise(output: str, at: str = "") -> str:
     text = _CONTROLS.sub("", text).encode("utf-8", "replace").decode()
     here = at.rstrip("/")
     if here:
-        text = re.sub(rf"(?:file://|(?<![\w./-])){re.escape(here)}(?=/|[^\w.-]|\.(?:\W|$)|$)", ".", text)
+        text = re.sub(rf"(?m)(?:file://|{_HERE}){re.escape(here)}(?=/|[^\w.-]|\.(?:\W|$)|$)", r"\1.", text)
     return _until_stable(text, _by_rules)
 
 
