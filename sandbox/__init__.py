@@ -6,6 +6,7 @@ here, and the clean-up of what dead runs left. Backends are imported when they a
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,8 +32,8 @@ from .protocol import (
 
 if TYPE_CHECKING:
     from .docker_engine import DockerBackend
-    from .overlay import OverlayBackend
     from .docker_probe import probe_docker
+    from .overlay import OverlayBackend
     from .overlay_probe import probe_overlay
     from .probe import Probe
 
@@ -97,7 +98,16 @@ def clean(state: Path, run: str | None = None) -> list[str]:
     """Remove what dead runs, or one of them, left behind. -> a line for each thing removed. Blocks.
 
     Only what such a run owned: sandboxes of a living run are never touched. Raises SandboxError for a living run.
+    A Docker engine that does not answer is no error: there is nothing that could be removed now.
     """
+    from .docker_client import NoEngine
+    from .docker_leftovers import clean_docker
     from .leftovers import clean_overlay
 
-    return clean_overlay(state, run)
+    removed = clean_overlay(state, run)
+    with contextlib.suppress(NoEngine):
+        found = clean_docker(run)
+        for kind, count in (("container", found.containers), ("image", found.images)):
+            if count:
+                removed.append(f"{count} {kind}{'s' if count > 1 else ''} of the Docker engine")
+    return removed

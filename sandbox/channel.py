@@ -260,7 +260,7 @@ def _script(nonce: str, script: str, cwd: str | None, env: Mapping[str, str], st
     # fd 3 is closed by the script's own first line, or its children would inherit it.
     inner = f"{enter}unset OLDPWD; {exports}exec $winnow_defaults /bin/sh /dev/fd/3"
     head = (
-        f"{{ printf '{nonce}['; ( ( {inner} ); exit $? ) 3<<'{nonce}' 2>&1 {source}; "
+        f"{{ printf '{nonce}['; ( ( {inner} ) 2>&1; exit $? ) 3<<'{nonce}' {source}; "
         f"printf '{nonce}]%d;' $?; }} &\nexec 3<&-; "
     )
     before = (b"{\n", *_printed(stdin), b"} | ") if stdin else ()

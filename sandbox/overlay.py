@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import posixpath
@@ -64,7 +65,7 @@ class OverlayBackend:
         self._numbers = itertools.count(1)
         self._users: Counter[str] = Counter()
         self._open: set[OverlaySandbox] = set()
-        self._unpacking: dict[Image | Dockerfile, asyncio.Task[tuple[Path, Mapping[str, str]]]] = {}
+        self._bottoms: dict[str | Image | Dockerfile, asyncio.Future[tuple[Path, Mapping[str, str]]]] = {}
 
     async def start(self, world: World, *, name: str, limits: Limits) -> OverlaySandbox:
         """See protocol.Backend. An image is unpacked once, which takes an engine that has it."""
@@ -94,7 +95,7 @@ class OverlayBackend:
         if root:
             said += [
                 "overlay: no limit on the number of processes, because the kernel exempts root from it.",
-                "overlay: a sandbox started by root runs as the host's user 0 (without capabilities), not a shifted one.",
+                "overlay: started by root, a sandbox runs as the host's user 0 (without capabilities), not shifted.",
             ]
         return tuple(said)
 
@@ -151,7 +152,7 @@ class OverlayBackend:
         owned = own(self._folder)
         if owned is None:
             raise CannotStart(
-                f"Run {self.run} has its sandboxes in another process that still lives: stop it first."
+                f"Run {self.run} has its sandboxes in a process that still lives: stop it first."
             )
         for left in self._folder.iterdir():  # of an earlier process of this run
             if left.name != "owner":
@@ -161,19 +162,24 @@ class OverlayBackend:
     async def _bottom(self, world: World) -> tuple[Path, Mapping[str, str]]:
         """The folder at the bottom of the root's stack, and the environment that comes with it."""
         root = world.root
-        if isinstance(root, HostRoot):
-            skeleton = self._folder / "skeleton"
-            if not skeleton.exists():
-                make_skeleton(skeleton)
-            return skeleton, {}
         if isinstance(root, RootFs):
             if not (root.folder / "bin").exists():
                 raise CannotStart(f"{root.folder} holds no root file system: it has no bin folder.")
             return root.folder, {}
-        task = self._unpacking.get(root)
+        key = "host" if isinstance(root, HostRoot) else root
+        task = self._bottoms.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self._unpacking[root] = asyncio.ensure_future(asyncio.to_thread(self._unpack, root))
+            work = self._skeleton if isinstance(root, HostRoot) else functools.partial(self._unpack, root)
+            task = self._bottoms[key] = asyncio.ensure_future(asyncio.to_thread(work))
         return await asyncio.shield(task)
+
+    def _skeleton(self) -> tuple[Path, Mapping[str, str]]:
+        folder = self._folder / "skeleton"
+        try:
+            remove(folder)  # half of one, where the disk was full
+            return make_skeleton(folder), {}
+        except OSError as error:
+            raise refused(error, folder) from error
 
     def _unpack(self, root: Image | Dockerfile) -> tuple[Path, Mapping[str, str]]:
         from . import images
@@ -237,7 +243,7 @@ class OverlaySandbox:
         except SandboxDied as error:
             process.kill()
             code = await process.ended()
-            raise _not_started(log.read_text("utf-8", "replace"), code) from error
+            raise _not_started(log, code) from error
 
     async def run(
         self,
@@ -371,7 +377,8 @@ def _check_places(world: World) -> None:
             raise CannotStart(f"Nothing can be placed at {place.target!r} of a sandbox: it is the kernel's.")
 
 
-def _not_started(log: str, code: int) -> SandboxError:
+def _not_started(file: Path, code: int) -> SandboxError:
+    log = file.read_text("utf-8", "replace")
     said = " ".join(log.split())[-300:] or f"exit code {code}"
     if code == LINK:
         return SandboxError(

@@ -1,0 +1,119 @@
+"""The contract: what every backend must do, run against each of them on the real kernel and the real engine."""
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandbox import HostRoot, Limits, Place, World, open_backend, probe_docker, probe_overlay
+
+HOME = "/home/someone/project"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def working():
+    """Which backends work here, with the reason where one does not."""
+    return {"overlay": await probe_overlay(), "docker": probe_docker()}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("overlay", marks=pytest.mark.overlay),
+        pytest.param("docker", marks=pytest.mark.docker),
+    ],
+)
+def kind(request, working):
+    if not working[request.param].works:
+        pytest.skip(f"{request.param}: {working[request.param].why} {working[request.param].cure}")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def backend(kind, state):
+    backend = open_backend(kind, f"contract-{secrets.token_hex(4)}", state)
+    yield backend
+    await backend.close()
+    assert list(state.iterdir()) == [], "a closed backend left layers behind"
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """The folder of the host that is placed in the sandbox."""
+    folder = tmp_path / "source"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "file").write_text("from the host\n")
+    (folder / "sub/deep").write_text("deep\n")
+    (folder / "run.sh").write_text("#!/bin/sh\necho ran\n")
+    (folder / "run.sh").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def world(source) -> World:
+    return World(
+        root=HostRoot(extra=(sys.base_prefix,)),
+        places=(Place(source, HOME),),
+        workdir=HOME,
+        env={"FROM_WORLD": "yes"},
+    )
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(memory=1 << 30, timeout=60.0)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sandbox(backend, world, limits):
+    sandbox = await backend.start(world, name="contract", limits=limits)
+    yield sandbox
+    await sandbox.close()
+
+
+@pytest.fixture
+def python() -> str:
+    return f"{sys.base_prefix}/bin/python3"
+
+
+class Marked:
+    """Processes of the whole machine that can be told by a word in their command line."""
+
+    def __init__(self) -> None:
+        self.word = f"9{secrets.randbelow(10**9):09d}"
+
+    @property
+    def sleep(self) -> str:
+        """A command that sleeps for ages and can be found."""
+        return f"sleep {self.word}"
+
+    def alive(self) -> list[int]:
+        found = []
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and self.word.encode() in Path("/proc", entry, "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(entry))
+        return found
+
+    def gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+
+@pytest.fixture
+def marked() -> Marked:
+    return Marked()
