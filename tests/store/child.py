@@ -56,6 +56,12 @@ async def fill(file: str, limit: str) -> None:
         say(f"{len(list(store.steps('run-1')))}")
 
 
+def create(file: str) -> None:
+    with open_store(file) as store:
+        store.create_run("run-1", config="{}", kind="solve")
+    say("created")
+
+
 def hold(file: str) -> None:
     """The lease of run-1, until a line comes in."""
     try:
@@ -80,4 +86,4 @@ if __name__ == "__main__":
     if what in ("append", "fill"):
         asyncio.run({"append": append, "fill": fill}[what](*words))
     else:
-        {"hold": hold, "open": open_at_once}[what](*words)
+        {"create": create, "hold": hold, "open": open_at_once}[what](*words)

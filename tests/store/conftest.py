@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,15 @@ def store(file: Path) -> Iterator[Store]:
 @pytest.fixture
 def step() -> Callable[..., Step]:
     return make_step
+
+
+@pytest.fixture(scope="session")
+def own_mounts() -> tuple[str, ...]:
+    """The beginning of a command that may mount what it likes, seen by nobody else."""
+    command = ("unshare", "-rm")
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("mounting a disk of one's own needs Linux's unshare and user namespaces")
+    return command
 
 
 @pytest.fixture

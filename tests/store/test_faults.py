@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from store import Part, StoreError, open_store
+from store import Key, Part, StoreError, open_store
 
 ASKED = (Part("command", "true"),)
 MIB = 1024 * 1024
@@ -64,32 +64,29 @@ def test_a_limit_on_file_size(store, file, child):
     check(file)
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("unshare"), reason="a tiny disk needs Linux's unshare"
-)
-def test_a_full_disk(tmp_path, child):
-    """A real one of 3 MB, in a mount namespace of its own; then a file on it is removed and the store goes on."""
+def test_a_full_disk(tmp_path, child, own_mounts):
+    """A real one of 3 MB; then a file on it is removed and the store goes on."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    script = (
-        f'mount -t tmpfs -o size=3m tmpfs "{disk}" && head -c 500000 /dev/zero > "{disk}/ballast" && '
-        f'"$1" -c "from store import open_store; s = open_store(\'{disk}/w.db\'); '
-        "s.create_run('run-1', config='{}', kind='x'); s.close()\" && "
-        f'(while [ ! -e "{tmp_path}/room" ]; do sleep 0.05; done; rm "{disk}/ballast"; touch "{tmp_path}/made") & '
-        'exec "$@"'
-    )
-    # The shell makes the disk and the run, starts a process that waits to make room, and becomes the child.
-    script = script.replace(" && (while", "; (while")
-    process = child("fill", disk / "w.db", "none", wrap=("unshare", "-rm", "sh", "-c", script, "sh"))
+    script = f"""
+        mount -t tmpfs -o size=3m tmpfs "{disk}" || exit 1
+        head -c 500000 /dev/zero > "{disk}/ballast"
+        "$1" "$2" create "{disk}/winnow.db" > "{tmp_path}/created"
+        (for tick in $(seq 600); do [ -e "{tmp_path}/room" ] && break; sleep 0.1; done
+         rm "{disk}/ballast"; touch "{tmp_path}/made") &
+        exec "$@"
+    """
+    process = child("fill", disk / "winnow.db", "none", wrap=(*own_mounts, "sh", "-c", script, "sh"))
 
     def make_room() -> None:
         (tmp_path / "room").touch()
         while not (tmp_path / "made").exists():
             assert process.poll() is None
+            time.sleep(0.02)
 
     written, sentence, after = fill(process, make_room=make_room)
     assert written > 100
-    assert sentence.startswith(f"The disk with the store {disk}/w.db is full: make room and resume")
+    assert sentence.startswith(f"The disk with the store {disk}/winnow.db is full: make room and resume")
     assert after == str(written + 1)
 
 
@@ -139,8 +136,6 @@ def test_a_database_of_something_else(file):
 
 
 async def test_a_damaged_store(store, file, step):
-    from store import Key
-
     journal = store.journal("run-1", "task")
     for index in range(50):
         await journal.append(step(Key("a", "b", index), ASKED, "x" * 2000), ASKED)
@@ -155,6 +150,8 @@ async def test_a_damaged_store(store, file, step):
 
 
 def test_places_that_cannot_hold_a_store(tmp_path, monkeypatch):
+    with pytest.raises(StoreError, match="cannot be opened .Not a directory|does not exist"):
+        open_store("/dev/null/winnow.db")
     with pytest.raises(StoreError, match="is a folder"):
         open_store(tmp_path)
     with pytest.raises(StoreError, match="does not exist: make it"):
@@ -173,11 +170,11 @@ def test_places_that_cannot_hold_a_store(tmp_path, monkeypatch):
         open_store()
 
 
-def test_a_read_only_disk(store, file, child, tmp_path):
-    """A real one, bind-mounted read-only, since root may write into a folder that says no."""
+def test_a_read_only_disk(store, file, child, tmp_path, own_mounts):
+    """A real one, mounted read-only, since root may write into a folder that says no."""
     store.close()
     script = f'mount --bind "{tmp_path}" "{tmp_path}" && mount -o remount,ro,bind "{tmp_path}" && exec "$@"'
-    wrap = ("unshare", "-rm", "sh", "-c", script, "sh")
+    wrap = (*own_mounts, "sh", "-c", script, "sh")
     for name in (file, tmp_path / "new.db"):
         _, errors = child("hold", name, wrap=wrap).communicate("\n", timeout=60)
         assert f"StoreError: The store {name} cannot be written" in errors

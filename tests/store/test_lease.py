@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import time
 
@@ -60,8 +61,6 @@ def test_a_killed_holder_is_succeeded_at_once(store, file, child, buried):
 
 
 def test_a_stopped_holder_still_holds(store, file, child):
-    import signal
-
     first = child("hold", file)
     assert first.stdout.readline() == "held\n"
     first.send_signal(signal.SIGSTOP)
