@@ -74,29 +74,18 @@ def replies():
     return Replies
 
 
-@pytest.fixture
-def make_task(tmp_path):
-    """The task; recipe: what of its recipe is different."""
-
-    def make(**recipe) -> Task:
-        source = tmp_path / "source"
-        for path, text in FILES.items():
-            place = source / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-            place.chmod(0o755 if path.startswith("bin/") else 0o644)
-        snapshot = freeze(source, tmp_path / "frozen", at="/workspace/totals")
-        said = {"test_command": "sh tests/all.sh", "test_format": "tap", "languages": ("shell",)}
-        return Task(
-            "totals-1", "total.sh 1 2 prints -1; it should print 3.", snapshot, Recipe(**said | recipe)
-        )
-
-    return make
-
-
-@pytest.fixture
-def task(make_task) -> Task:
-    return make_task()
+@pytest.fixture(scope="session")
+def task(tmp_path_factory) -> Task:
+    """The task, frozen once: nobody changes a frozen repository."""
+    folder = tmp_path_factory.mktemp("totals")
+    for path, text in FILES.items():
+        place = folder / "source" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(0o755 if path.startswith("bin/") else 0o644)
+    snapshot = freeze(folder / "source", folder / "frozen", at="/workspace/totals")
+    recipe = Recipe(test_command="sh tests/all.sh", test_format="tap", languages=("shell",))
+    return Task("totals-1", "total.sh 1 2 prints -1; it should print 3.", snapshot, recipe)
 
 
 @pytest.fixture

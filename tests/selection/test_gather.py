@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from agent import Candidate
+from agent import Candidate, Run
 from selection import (
     UNFIXED,
     Evidence,
@@ -139,8 +139,6 @@ def test_tests_are_named_after_who_wrote_them_first(totals):
 
 
 def test_the_example_is_a_test_that_counts_and_that_most_pass(totals):
-    from agent import Run
-
     tests = tuple(Test(f"test-{i}", totals.script(f"exit {i}")) for i in (1, 2, 3))
     cells = {
         (UNFIXED, "test-1"): Run(0, ""),

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agent import Candidate, Run
+from agent import Candidate, KilledSandbox, Run, Script
 from sandbox import SandboxDied
 from selection import UNFIXED, Test, check_applies, run_matrix
 
@@ -128,8 +128,6 @@ async def test_names_do_not_depend_on_the_order_of_arrival(matrix, candidate, to
 
 
 async def test_time_outs_and_missing_interpreters_are_results(matrix, candidate, totals):
-    from agent import Script
-
     tests = [
         Test("slow", totals.script("echo begun", "sleep 60")),
         Test("odd", Script("no-such-program", "x\n")),
@@ -150,8 +148,6 @@ async def test_a_test_that_ends_its_sandbox_is_a_result_with_the_same_words_each
     matrix, candidate, totals, base, monkeypatch
 ):
     async def die(sandbox, name, *_, **__):
-        from agent import KilledSandbox
-
         raise KilledSandbox(f"pid 4711 in {name}")
 
     monkeypatch.setattr("selection.matrix.run_script", die)

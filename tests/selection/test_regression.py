@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -56,9 +57,7 @@ async def test_tests_that_a_candidate_deletes_or_never_reaches_are_broken(regres
 
 
 @overlay
-async def test_where_only_an_exit_code_is_known(make_task, candidate, regressions, totals, task):
-    from dataclasses import replace
-
+async def test_where_only_an_exit_code_is_known(candidate, regressions, totals, task):
     by_exit = replace(
         task, recipe=replace(task.recipe, test_format="exit", test_command="[ $(sh total.sh 5 0) = 5 ]")
     )
@@ -83,8 +82,6 @@ async def test_where_only_an_exit_code_is_known(make_task, candidate, regression
 async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
     regressions, candidate, totals, task, base, command, reason
 ):
-    from dataclasses import replace
-
     other = replace(task, recipe=replace(task.recipe, test_command=command))
     found = await regressions([candidate("a", {"total.sh": totals.RIGHT})], other, timeout=1.0)
     assert found == {"a": Regression(error=reason)}
