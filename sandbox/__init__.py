@@ -106,8 +106,5 @@ def clean(state: Path, run: str | None = None) -> list[str]:
 
     removed = clean_overlay(state, run)
     with contextlib.suppress(NoEngine):
-        found = clean_docker(run)
-        for kind, count in (("container", found.containers), ("image", found.images)):
-            if count:
-                removed.append(f"{count} {kind}{'s' if count > 1 else ''} of the Docker engine")
+        removed += clean_docker(run)
     return removed

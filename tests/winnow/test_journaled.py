@@ -1,0 +1,212 @@
+"""The journaled model and sandbox: answered from the journal, refused when a message changed, brought back when dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from agent import KilledSandbox
+from models import ContextOverflow, Message, Reply, Request, Usage
+from models.protocol import Choice
+from sandbox import Limits, OverlayBackend, Place, SandboxSealed, World
+from store import StepChanged, open_store
+from winnow.journaled_model import JournaledModel
+from winnow.journaled_sandbox import JournaledSandbox, WorldDrifted
+from winnow.pen import Pen
+
+
+class Counting:
+    """A model that answers with how often it was asked; `fails` is raised instead where it is set."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fails: Exception | None = None
+
+    async def ask(self, request: Request, at: str = "") -> Reply:
+        self.calls.append(at)
+        if self.fails:
+            raise self.fails
+        return Reply((Choice(Message("assistant", f"answer {len(self.calls)}")),), Usage(10, 5), cost=0.5)
+
+
+def request(*texts: str) -> Request:
+    return Request(tuple(Message("user", text) for text in texts))
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with open_store(tmp_path / "winnow.db") as store:
+        store.create_run("run", config="{}", kind="test")
+        with store.lease("run"):
+            yield store
+
+
+@pytest.fixture
+async def world(tmp_path: Path):
+    """A prepared sandbox with one file, to copy from, and the count of copies made of it."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("base")
+    backend = OverlayBackend("run", tmp_path / "state")
+    sandbox = await backend.start(
+        World(places=(Place(source, "/repo"),), workdir="/repo"), name="base", limits=Limits()
+    )
+
+    class Source:
+        made: list = []
+
+        async def __call__(self):
+            return self
+
+        async def copy(self, name: str):
+            copy = await sandbox.copy(name)
+            self.made.append(copy)
+            return copy
+
+    yield Source()
+    await backend.close()
+
+
+def pen(store, name: str = "attempt-1") -> Pen:
+    return Pen(store.journal("run", "task"), name)
+
+
+async def test_an_answer_in_the_journal_is_not_paid_for_again(store):
+    model = Counting()
+    first = JournaledModel(model, pen(store))
+    asked = [await first.ask(request("a"), "editing"), await first.ask(request("a", "b"), "editing")]
+    again = JournaledModel(model, pen(store))
+    told = [await again.ask(request("a"), "editing"), await again.ask(request("a", "b"), "editing")]
+    assert [r.text for r in asked] == [r.text for r in told] == ["answer 1", "answer 2"]
+    assert model.calls == ["attempt-1/editing/0", "attempt-1/editing/1"]
+    assert store.totals("run").cost == 1.0
+
+
+async def test_a_changed_message_is_refused_and_named(store):
+    await JournaledModel(Counting(), pen(store)).ask(request("a", "b"), "editing")
+    for changed in (request("a", "c"), request("a"), request("a", "b", "c")):
+        with pytest.raises(StepChanged, match="message"):
+            await JournaledModel(Counting(), pen(store)).ask(changed, "editing")
+
+
+async def test_branches_and_trajectories_have_steps_of_their_own(store):
+    model = Counting()
+    for name, branch in (("attempt-1", "x"), ("attempt-1", "y"), ("attempt-2", "x")):
+        await JournaledModel(model, pen(store, name)).ask(request("a"), branch)
+    assert len(model.calls) == len(set(model.calls)) == 3
+
+
+async def test_the_attempts_own_errors_are_kept_and_the_worlds_are_not(store):
+    model = Counting()
+    model.fails = ContextOverflow("too long")
+    for _ in range(2):
+        with pytest.raises(ContextOverflow, match="too long"):
+            await JournaledModel(model, pen(store)).ask(request("a"), "editing")
+    assert len(model.calls) == 1
+    model.fails = ConnectionError("gone")
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await JournaledModel(model, pen(store)).ask(request("a"), "testing")
+    assert len(model.calls) == 3
+
+
+async def test_a_decision_is_taken_once(store):
+    thoughts = iter([1, 2])
+    assert await pen(store).decide("stop", lambda: next(thoughts)) == 1
+    assert await pen(store).decide("stop", lambda: next(thoughts)) == 1
+
+
+@pytest.mark.overlay
+async def test_journaled_commands_start_no_sandbox(store, world):
+    first = JournaledSandbox(world, pen(store), "sandbox")
+    copy = await first.copy("test")
+    await copy.write("new", b"written")
+    result = await copy.run("cat file new; exit 3")
+    await copy.close()
+    assert (result.output, result.exit_code) == ("basewritten", 3)
+    made = len(world.made)
+    again = await JournaledSandbox(world, pen(store), "sandbox").copy("test")
+    await again.write("new", b"written")
+    assert await again.run("cat file new; exit 3") == result
+    assert len(world.made) == made
+
+
+@pytest.mark.overlay
+async def test_what_was_written_is_part_of_the_step(store, world):
+    copy = await JournaledSandbox(world, pen(store), "sandbox").copy("test")
+    await copy.write("new", b"one")
+    await copy.run("cat new")
+    await copy.close()
+    other = await JournaledSandbox(world, pen(store), "sandbox").copy("test")
+    await other.write("new", b"two")
+    with pytest.raises(StepChanged, match="write new"):
+        await other.run("cat new")
+
+
+@pytest.mark.overlay
+async def test_a_resumed_sandbox_gets_back_its_state_before_it_goes_on(store, world):
+    copy = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    await copy.run("echo one >>log")
+    await copy.run("echo two >>log")
+    await copy.close()
+    resumed = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    await resumed.run("echo one >>log")
+    await resumed.run("echo two >>log")
+    assert (await resumed.run("cat log")).output == "one\ntwo\n"
+    await resumed.close()
+
+
+@pytest.mark.overlay
+async def test_a_resumed_sandbox_with_other_files_is_refused(store, world):
+    shell = pen(store)
+    copy = await JournaledSandbox(world, shell, "sandbox").copy("shell")
+    await copy.run("git init -q . && date +%N >stamp")
+    await copy.run("true")
+    await copy.close()
+    resumed = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    await resumed.run("git init -q . && date +%N >stamp")
+    await resumed.run("true")
+    with pytest.raises(WorldDrifted, match="other files"):
+        await resumed.run("cat stamp")
+    await resumed.close()
+
+
+@pytest.mark.overlay
+async def test_a_sandbox_that_dies_between_two_commands_is_brought_back(store, world):
+    copy = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    await copy.run("echo one >log")
+    os.kill(world.made[-1].pid, signal.SIGKILL)
+    assert (await copy.run("cat log")).output == "one\n"
+    await copy.close()
+
+
+@pytest.mark.overlay
+async def test_a_step_that_kills_every_sandbox_is_the_attempts_fault_and_kept(store, world):
+    deadly = "kill -9 2; sleep 5"  # process 2 is the channel's shell
+    copy = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    with pytest.raises(KilledSandbox):
+        await copy.run(deadly)
+    made = len(world.made)
+    again = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
+    with pytest.raises(KilledSandbox):
+        await again.run(deadly)
+    assert len(world.made) == made
+
+
+@pytest.mark.overlay
+async def test_copies_of_a_copy_start_from_its_files_and_seal_it(store, world):
+    layer = await JournaledSandbox(world, pen(store), "sandbox").copy("layer")
+    await layer.write("patched", b"yes")
+    one, two = await layer.copy("one"), await layer.copy("one")
+    assert (await one.run("cat patched")).output == "yes"
+    await two.write("patched", b"no")
+    assert (await two.run("cat patched")).output == "no"
+    with pytest.raises(SandboxSealed):
+        await layer.run("true")
+    for sandbox in (one, two, layer):
+        await sandbox.close()

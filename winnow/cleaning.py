@@ -1,0 +1,33 @@
+"""`winnow clean`: what dead owners left behind, and a run's frozen repositories where that is asked for."""
+
+from __future__ import annotations
+
+import shutil
+
+from rich.console import Console
+
+from sandbox import clean
+from store import open_store
+
+from .paths import sandboxes_folder, worlds_folder
+from .solve_command import _default_store
+
+
+def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
+    """Remove leftovers and say each. Raises store.RunBusy where `run` is being worked on."""
+    console = Console()
+    removed: list[str] = []
+    if run is not None:
+        store = open_store(where or _default_store())
+        run = store.run(run).run
+        with store.lease(run):
+            removed += clean(sandboxes_folder(), run=run)
+            if worlds and worlds_folder(run).is_dir():
+                shutil.rmtree(worlds_folder(run))
+                removed.append(f"frozen repositories of {run}")
+    else:
+        removed += clean(sandboxes_folder())
+    for sentence in removed:
+        console.print(f"removed {sentence}", highlight=False, markup=False)
+    if not removed:
+        console.print("nothing was left behind")

@@ -1,0 +1,58 @@
+"""The command line. Each command is a small file in winnow/commands; nothing heavy is imported before one runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+
+COMMANDS = ("solve", "demo", "resume", "runs", "show", "presets", "doctor", "clean")
+
+app = typer.Typer(
+    name="winnow",
+    help="Turns one issue into many attempts, and many attempts into one patch.",
+    epilog="Start with: winnow demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from . import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+for name in COMMANDS:
+    module: Any = importlib.import_module(f".commands.{name}", __package__)
+    app.command(name, epilog=module.EXAMPLE)(module.command)
+
+
+def main() -> None:
+    """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo(
+            "stopped; everything paid for is kept: `winnow runs` lists the run, `winnow resume` goes on",
+            err=True,
+        )
+        sys.exit(130)
+    except Exception as error:
+        from .failures import explain
+
+        explained = explain(error)
+        if explained is None:
+            raise
+        typer.echo(f"winnow: {explained[0]}", err=True)
+        sys.exit(explained[1])

@@ -1,0 +1,32 @@
+"""`winnow demo`: the whole pipeline on a real bug, without a key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: winnow demo --sandbox overlay"
+
+
+def command(
+    sandbox: Annotated[
+        str, typer.Option(help="docker, overlay, or auto: docker where an engine answers, else overlay.")
+    ] = "auto",
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Ask this model instead of replaying the recorded replies."),
+    ] = None,
+    api_base: Annotated[str | None, typer.Option(help="The endpoint's URL, with --model.")] = None,
+    record: Annotated[
+        str | None, typer.Option(hidden=True, help="With --model: write a new recording to this file.")
+    ] = None,
+) -> None:
+    """Solve a real bug of a small open-source project, without a key: recorded replies, everything else for real."""
+    from ..demo import demonstrate
+
+    raise typer.Exit(demonstrate(sandbox, store, model=model, api_base=api_base, record=record))

@@ -1,0 +1,98 @@
+"""`winnow solve`: one issue, one patch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: winnow solve . --issue issue.md --model gpt-5 --attempts 5 --budget 2 --out fix.patch"
+
+_STORE = typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder.")
+
+
+def command(
+    source: Annotated[
+        str, typer.Argument(metavar="[PATH|GIT-URL]", help="The repository: a checkout or a URL to clone.")
+    ] = ".",
+    issue: Annotated[str, typer.Option(help="The issue: TEXT, a FILE, a URL, or - for standard input.")] = "",
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, ollama/NAME ..."),
+    ] = "",
+    context_model: Annotated[
+        str | None, typer.Option(help="A cheaper model for reading the repository's files.")
+    ] = None,
+    api_base: Annotated[
+        str | None, typer.Option(help="The endpoint's URL, e.g. http://127.0.0.1:8000/v1.")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(help="USD per million tokens: prompt,completion[,cached].")
+    ] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, help="Attempts. Default: the preset's.")] = None,
+    preset: Annotated[str, typer.Option(help="The method; `winnow presets` lists them.")] = "codemonkeys",
+    budget: Annotated[float | None, typer.Option(help="USD that the run may cost.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(help="Tokens that the run may use.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds that the run may take.")] = None,
+    sandbox: Annotated[
+        str, typer.Option(help="docker, overlay, or auto: docker where an engine answers, else overlay.")
+    ] = "auto",
+    image: Annotated[str | None, typer.Option(help="The image that the repository's tests run in.")] = None,
+    dockerfile: Annotated[Path | None, typer.Option(help="A Dockerfile to build that image from.")] = None,
+    setup: Annotated[
+        str | None, typer.Option(help="A shell line that prepares the repository (run once, with network).")
+    ] = None,
+    test_command: Annotated[
+        str | None, typer.Option(help="The shell line that runs the existing tests. Default: detected.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the chosen patch to this file.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the chosen patch into the checkout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    store: Annotated[str | None, _STORE] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Model calls in flight at most.")] = None,
+) -> None:
+    """Solve one issue: many attempts in sandboxes, weighed by tests and a selection machine, one patch.
+
+    Exit code 0: a patch was chosen; 1: none was worth choosing; 2: the command is wrong; 3: the world failed.
+    """
+    from ..solve_command import Asked, solve
+
+    if not issue:
+        raise typer.BadParameter(
+            "say what to solve: TEXT, a FILE, a URL, or - for standard input", param_hint="--issue"
+        )
+    if not model:
+        raise typer.BadParameter(
+            "say who answers, e.g. --model gpt-5 or --model vllm/NAME", param_hint="--model"
+        )
+    if image and dockerfile:
+        raise typer.BadParameter("give one of --image and --dockerfile", param_hint="--dockerfile")
+    if sandbox not in ("docker", "overlay", "auto"):
+        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    asked = Asked(
+        source=source,
+        issue=issue,
+        overrides={
+            "attempts": attempts,
+            "model": {
+                "name": model,
+                "context_name": context_model,
+                "api_base": api_base,
+                "price": price,
+                "concurrency": concurrency,
+            },
+            "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
+        },
+        preset=preset,
+        sandbox=sandbox,
+        image=image,
+        dockerfile=dockerfile,
+        setup=setup,
+        test_command=test_command,
+        out=out,
+        apply=apply,
+        json=as_json,
+        store=store,
+    )
+    raise typer.Exit(solve(asked))

@@ -1,0 +1,44 @@
+"""From an exception to one sentence and an exit code. What is not named here is a bug of ours, with its traceback."""
+
+from __future__ import annotations
+
+USER_ERROR = 2
+WORLD_FAILED = 3
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """(sentence, exit code) for errors that a user or the world can cause, None for bugs."""
+    from environments import IssueError, NotSealed, PatchFails, RepositoryError, SetupFailed, WorldWrong
+    from models import ModelError
+    from sandbox import SandboxError
+    from store import RunBusy, StepChanged, StoreError
+
+    from .configuration import WrongConfiguration
+    from .demo import DemoFailed
+    from .journaled_sandbox import WorldDrifted
+    from .pipeline import WorldFailed
+    from .solving import CannotApply
+    from .worlds import NoBackend
+
+    users = (
+        IssueError,
+        NotSealed,
+        PatchFails,
+        RepositoryError,
+        SetupFailed,
+        WorldWrong,
+        StepChanged,
+        RunBusy,
+    )
+    users += (WrongConfiguration, CannotApply, NoBackend)
+    if isinstance(error, WorldDrifted | WorldFailed | DemoFailed):
+        return str(error), WORLD_FAILED
+    if isinstance(error, users):
+        return str(error), USER_ERROR
+    if isinstance(error, ModelError):
+        return str(error), USER_ERROR if error.fault == "user" else WORLD_FAILED
+    if isinstance(error, SandboxError | StoreError | OSError):
+        return str(error), WORLD_FAILED
+    if isinstance(error, ExceptionGroup):
+        return explain(error.exceptions[0])
+    return None

@@ -1,0 +1,78 @@
+"""A model whose every answer is in the journal before anybody sees it, and is never asked for twice."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from models import BudgetSpent, ContextOverflow, Model, ModelError, Reply, Request
+from store import Key, Part, Step
+
+from .pen import Pen
+
+_KEPT = {"ContextOverflow": ContextOverflow, "BudgetSpent": BudgetSpent}
+"""Errors that are the attempt's own: asked again they would be the same, so they are journaled like answers."""
+
+
+class JournaledModel:
+    """`inner` with the journal of one trajectory in front."""
+
+    def __init__(self, inner: Model, pen: Pen):
+        self.name = inner.name
+        self._inner = inner
+        self._pen = pen
+
+    async def ask(self, request: Request, at: str = "") -> Reply:
+        key = self._pen.key(at)
+        parts = request.digests()
+        if step := self._pen.recall(key, parts):
+            return _answer(step)
+        return await self._pen.finish(self._ask_and_write(request, key, parts))
+
+    async def _ask_and_write(self, request: Request, key: Key, parts: tuple[tuple[str, str], ...]) -> Reply:
+        started = time.time()
+        try:
+            reply = await self._inner.ask(request, at=place(key))
+        except ModelError as error:
+            if type(error).__name__ in _KEPT:
+                answer = json.dumps({"error": type(error).__name__, "message": str(error)})
+                step = Step(key, "ask", parts, answer, 0, 0, 0, 0.0, started, time.time() - started)
+                await self._pen.write(step, _texts(request, parts))
+            raise
+        usage = reply.usage
+        step = Step(
+            key,
+            "ask",
+            parts,
+            reply.to_json(),
+            usage.prompt,
+            usage.completion,
+            usage.cached,
+            reply.cost,
+            started,
+            time.time() - started,
+        )
+        await self._pen.write(step, _texts(request, parts))
+        return reply
+
+
+def place(key: Key) -> str:
+    """A key as recordings and clients see it: "attempt-2/editing/3"."""
+    return f"{key.trajectory}/{key.branch}/{key.index}"
+
+
+def _answer(step: Step) -> Reply:
+    if step.answer.startswith('{"error"'):
+        stored = json.loads(step.answer)
+        raise _KEPT[stored["error"]](stored["message"])
+    return Reply.from_json(step.answer)
+
+
+def _texts(request: Request, parts: tuple[tuple[str, str], ...]) -> list[Part]:
+    """The request's parts with their texts: of a message its content, and its tool calls where it has some."""
+    texts = []
+    for message in request.messages:
+        calls = "".join(f"\n[tool call {c.name}] {c.arguments}" for c in message.tool_calls)
+        texts.append(message.content + calls)
+    texts.append(request.settings())
+    return [Part(label, text) for (label, _), text in zip(parts, texts, strict=True)]

@@ -1,0 +1,36 @@
+"""Where Winnow keeps things: one data folder per user, and one folder per run in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import time
+from pathlib import Path
+
+
+def data_folder() -> Path:
+    """$WINNOW_HOME, else the platform's folder for a user's data (XDG base directories on Linux)."""
+    if home := os.environ.get("WINNOW_HOME"):
+        return Path(home).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "winnow"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "winnow"
+
+
+def sandboxes_folder() -> Path:
+    """Where the overlay backend keeps its layers, by run."""
+    return data_folder() / "sandboxes"
+
+
+def worlds_folder(run: str) -> Path:
+    """Where a run's frozen repositories lie: what `resume` and a later selection need."""
+    return data_folder() / "worlds" / run
+
+
+def new_run_id(name: str) -> str:
+    """A run's id: date and time, a readable part of `name`, four random hex digits: "20261121-0640-humanize-3f2a"."""
+    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].strip("-") or "run"
+    return f"{time.strftime('%Y%m%d-%H%M')}-{readable}-{secrets.token_hex(2)}"

@@ -1,0 +1,75 @@
+"""The pen of one trajectory: it gives every step its structural key and writes it before the trajectory sees it.
+
+DESIGN, idea 2: a key is (trajectory, branch, index), never an order of arrival. The index counts the steps of one
+branch, so a function that fans out names its branches and each of them is sequential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from models.protocol import digest
+from store import Journal, Key, Part, Step
+
+Observer = Callable[[Step, bool], None]
+"""Told of every step: the step, and whether it was paid for now (True) or answered by the journal (False)."""
+
+
+class Pen:
+    """Writes the steps of the trajectory `trajectory` into `journal`."""
+
+    def __init__(self, journal: Journal, trajectory: str, observer: Observer | None = None):
+        self.journal = journal
+        self.trajectory = trajectory
+        self._observer = observer or (lambda step, live: None)
+        self._indices: Counter[str] = Counter()
+        self._writing: set[asyncio.Task[Any]] = set()
+
+    def key(self, branch: str) -> Key:
+        """The next key of `branch`. Call it before the first await, so that order in a branch is order of asking."""
+        index = self._indices[branch]
+        self._indices[branch] += 1
+        return Key(self.trajectory, branch, index)
+
+    def recall(self, key: Key, parts: Sequence[tuple[str, str]]) -> Step | None:
+        """The journal's step, None where it has none. Raises store.StepChanged naming the part that differs."""
+        step = self.journal.recall(key, parts)
+        if step is not None:
+            self._observer(step, False)
+        return step
+
+    async def write(self, step: Step, texts: Sequence[Part]) -> None:
+        """Durable when it returns."""
+        await self.journal.append(step, texts)
+        self._observer(step, True)
+
+    async def finish(self, work: Awaitable[Any]) -> Any:
+        """Await `work` to its end even where the trajectory is cancelled: what is under way is paid for, so kept."""
+        task = asyncio.ensure_future(work)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the steps that a cancelled trajectory left under way; their failures no longer matter."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
+    async def decide(self, name: str, think: Callable[[], Any]) -> Any:
+        """A decision taken from the clock, a budget, chance or another trajectory: taken once, journaled for good.
+
+        think returns something that JSON can hold. Source: DESIGN, idea 2.
+        """
+        key = self.key(f"decide/{name}")
+        parts = (("decision", digest(name)),)
+        if step := self.recall(key, parts):
+            return json.loads(step.answer)
+        started = time.time()
+        answer = think()
+        step = Step(key, "decide", parts, json.dumps(answer), 0, 0, 0, None, started, time.time() - started)
+        await self.finish(self.write(step, [Part("decision", name)]))
+        return answer

@@ -1,0 +1,200 @@
+"""The path of one issue: context once, attempts in parallel, evidence, one patch (DESIGN, "The path of one issue")."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent import Candidate, Context, Ending, attempt, ending_of, gather_context
+from environments import Task
+from models import Model
+from models.protocol import digest
+from sandbox import Backend, Limits, Sandbox
+from selection import Evidence, Ranking, gather_evidence
+from selection import strategy as strategy_named
+from store import Journal, Store
+
+from .base import Base
+from .configuration import Configuration
+from .journaled_model import JournaledModel
+from .journaled_sandbox import JournaledSandbox
+from .pen import Pen
+from .progress import Progress
+from .stored import evidence_to_json, ranking_to_json, to_json
+
+T = TypeVar("T")
+
+
+class WorldFailed(Exception):
+    """Nothing could be chosen because the world failed; the message is the first failure's sentence."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a run works with. progress is told of every stage, step and ending."""
+
+    store: Store
+    run: str
+    configuration: Configuration
+    model: Model
+    context_model: Model
+    backend: Backend
+    limits: Limits
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task being worked on: what its trajectories share."""
+
+    task: Task
+    tools: Tools
+    base: Base
+    journal: Journal
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one task. failures: (trajectory, ending, sentence) of those that the world ended."""
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    evidence: Evidence
+    ranking: Ranking
+    failures: tuple[tuple[str, Ending, str], ...] = ()
+
+    @property
+    def chosen(self) -> Candidate | None:
+        return next((c for c in self.candidates if c.id == self.ranking.chosen), None)
+
+
+async def solve_task(task: Task, tools: Tools) -> Outcome:
+    """Solve one task, everything journaled; run again after an interruption, it goes on where it stopped.
+
+    Raises WorldFailed where no attempt could be brought to an end, and store.StepChanged where a prompt is no longer
+    the one that the journal has an answer to.
+    """
+    base = Base(tools.backend, task, tools.limits, tools.progress.tell)
+    job = Job(task, tools, base, tools.store.journal(tools.run, task.id))
+    try:
+        tools.progress.stage(task.id, "context")
+        context = await _gather(job)
+        tools.progress.stage(task.id, "attempts")
+        candidates, failures = await _attempts(job, context)
+        if not candidates:
+            raise WorldFailed(failures[0][2])
+        tools.progress.stage(task.id, "selection")
+        evidence = await _weigh(job, candidates)
+        ranking = strategy_named(tools.configuration.selection.strategy)(evidence)
+        await _keep(job, evidence, ranking)
+        return Outcome(task, tuple(candidates), evidence, ranking, tuple(failures))
+    finally:
+        await base.close()
+
+
+async def _gather(job: Job) -> Context:
+    async def work(model: Model, sandbox: Sandbox) -> Context:
+        return await gather_context(model, job.task, job.tools.configuration.context)
+
+    context = await _trajectory(job, "context", work, model=job.tools.context_model)
+    await job.tools.store.put_trajectory(
+        job.tools.run, job.task.id, "context", ending=Ending.FINISHED, is_result=True, body=to_json(context)
+    )
+    job.tools.progress.ended("context", f"{len(context.files)} files")
+    return context
+
+
+async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[tuple[str, Ending, str]]]:
+    """All attempts at once (the wrappers limit what is in flight). One that the world ended is no candidate."""
+    names = [f"attempt-{i}" for i in range(1, job.tools.configuration.attempts + 1)]
+    outcomes = await gather_or_cancel([_attempt(job, context, name) for name in names])
+    candidates = [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
+    failures = [outcome for outcome in outcomes if not isinstance(outcome, Candidate)]
+    return candidates, failures
+
+
+async def _attempt(job: Job, context: Context, name: str) -> Candidate | tuple[str, Ending, str]:
+    async def work(model: Model, sandbox: Sandbox) -> Candidate:
+        return await attempt(model, sandbox, job.task, context, job.tools.configuration.attempt, name)
+
+    try:
+        candidate = await _trajectory(job, name, work)
+    except Exception as error:
+        ending = ending_of(error)
+        if ending is None:
+            raise
+        await job.tools.store.put_trajectory(
+            job.tools.run, job.task.id, name, ending=ending, is_result=ending.is_result, detail=str(error)
+        )
+        job.tools.progress.ended(name, f"{ending}: {error}")
+        return name, ending, str(error)
+    await job.tools.store.put_trajectory(
+        job.tools.run,
+        job.task.id,
+        name,
+        ending=candidate.ending,
+        is_result=True,
+        detail=candidate.detail,
+        body=to_json(candidate),
+    )
+    job.tools.progress.ended(name, str(candidate.ending) + ("" if candidate.patch else ", no patch"))
+    return candidate
+
+
+async def _weigh(job: Job, candidates: Sequence[Candidate]) -> Evidence:
+    """Gather the evidence in a trajectory of its own, named after the candidates that it is about.
+
+    Other candidates (an attempt that the world had ended was resumed) are another question, so another trajectory:
+    answers to the old one stay true of the old one.
+    """
+    about = digest(json.dumps([[c.id, c.patch, c.test.text if c.test else ""] for c in candidates]))[:8]
+
+    async def work(model: Model, sandbox: Sandbox) -> Evidence:
+        return await gather_evidence(model, sandbox, job.task, candidates, job.tools.configuration.selection)
+
+    name = f"selection-{about}"
+    evidence = await _trajectory(job, name, work)
+    await job.tools.store.put_trajectory(
+        job.tools.run, job.task.id, name, ending=Ending.FINISHED, is_result=True
+    )
+    job.tools.progress.ended(name, Ending.FINISHED)
+    return evidence
+
+
+async def _keep(job: Job, evidence: Evidence, ranking: Ranking) -> None:
+    name = job.tools.configuration.selection.strategy
+    await job.tools.store.put_result(
+        job.tools.run, job.task.id, "evidence", "all", evidence_to_json(evidence)
+    )
+    await job.tools.store.put_result(job.tools.run, job.task.id, "choice", name, ranking_to_json(ranking))
+
+
+async def _trajectory(
+    job: Job,
+    name: str,
+    work: Callable[[Model, Sandbox], Awaitable[T]],
+    model: Model | None = None,
+) -> T:
+    """Run `work` with a journaled model and a journaled sandbox; what is under way when it is cancelled is kept."""
+    pen = Pen(job.journal, name, job.tools.progress.observe(job.task.id))
+    sandbox = JournaledSandbox(job.base.sandbox, pen, "sandbox")
+    try:
+        return await work(JournaledModel(model or job.tools.model, pen), sandbox)
+    finally:
+        await pen.drain()
+        await sandbox.close()
+
+
+async def gather_or_cancel(work: Sequence[Awaitable[Any]]) -> list[Any]:
+    """Like asyncio.gather, but the first failure cancels the others and waits for their clean end."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,0 +1,195 @@
+"""The live view of one task: what every trajectory is doing, money, tokens and time. Plain lines off a terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from store import Step
+
+from .pen import Observer
+
+
+@dataclass
+class _Line:
+    """One trajectory's row: what it does now, and what it has cost so far."""
+
+    doing: str = "waiting"
+    calls: int = 0
+    runs: int = 0
+    replayed: int = 0
+    tokens: int = 0
+
+
+@dataclass
+class Spent:
+    """Totals over the task, journaled steps of earlier sessions included. cost in USD; unpriced: calls of no price."""
+
+    calls: int = 0
+    live_calls: int = 0
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    runs: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+class Progress:
+    """Receives what the pipeline tells and shows it. Use it as a context manager.
+
+    budget_usd and budget_seconds: what the run may spend, for the line that says what is left.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        attempts: int,
+        budget_usd: float | None = None,
+        budget_seconds: float | None = None,
+        quiet: bool = False,
+    ):
+        self._console = console
+        self._attempts = attempts
+        self._budget_usd = budget_usd
+        self._budget_seconds = budget_seconds
+        self._quiet = quiet
+        self._lines: dict[str, _Line] = {}
+        self._stage = "starting"
+        self._notes: list[str] = []
+        self._ended: set[str] = set()
+        self.spent = Spent()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal and not self._quiet:
+            # The view is drawn when asked for, at most four times a second, by rich's own thread.
+            self._live = Live(
+                console=self._console, get_renderable=self._picture, refresh_per_second=4, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def stage(self, task: str, stage: str) -> None:
+        """A stage of the task begins."""
+        self._stage = stage
+        self._say(f"{stage} ...")
+
+    def tell(self, sentence: str) -> None:
+        """A sentence for people; each is said once."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+            self._say(sentence)
+
+    def observe(self, task: str) -> Observer:
+        """What the pens of the task tell of their steps."""
+        return self._step
+
+    def ended(self, trajectory: str, how: str) -> None:
+        """A trajectory ended."""
+        line = self._lines.setdefault(trajectory, _Line())
+        line.doing = how
+        self._ended.add(trajectory)
+        self._say(f"{trajectory}: {how} ({line.calls} calls, {line.runs} executions)")
+
+    def _step(self, step: Step, live: bool) -> None:
+        line = self._lines.setdefault(step.key.trajectory, _Line())
+        line.doing = _doing(step)
+        line.replayed += not live
+        spent = self.spent
+        if step.kind == "ask":
+            line.calls += 1
+            line.tokens += step.prompt_tokens + step.completion_tokens
+            spent.calls += 1
+            spent.live_calls += live
+            spent.prompt += step.prompt_tokens
+            spent.cached += step.cached_tokens
+            spent.completion += step.completion_tokens
+            spent.cost += step.cost or 0.0
+            spent.unpriced += step.cost is None
+        elif step.kind == "run":
+            line.runs += 1
+            spent.runs += 1
+
+    def _say(self, sentence: str) -> None:
+        if self._quiet:
+            return
+        console = self._live.console if self._live is not None else self._console
+        console.print(sentence, style="dim", highlight=False, markup=False)
+
+    def _picture(self) -> Table:
+        table = Table(
+            box=None, padding=(0, 2), title_justify="left", title=Text(self._headline(), style="bold")
+        )
+        for column, justify in (
+            ("trajectory", "left"),
+            ("doing", "left"),
+            ("calls", "right"),
+            ("runs", "right"),
+        ):
+            table.add_column(column, justify=justify, style="dim" if column != "trajectory" else None)  # type: ignore[arg-type]
+        table.add_column("tokens", justify="right", style="dim")
+        for name, line in sorted(self._lines.items(), key=lambda item: _order(item[0])):
+            doing = line.doing + (f"  ({line.replayed} from the journal)" if line.replayed else "")
+            table.add_row(name, doing, str(line.calls), str(line.runs), f"{line.tokens:,}")
+        return table
+
+    def _headline(self) -> str:
+        spent = self.spent
+        elapsed = time.monotonic() - spent.started
+        words = [self._stage, f"{spent.calls} calls", f"{spent.prompt + spent.completion:,} tokens"]
+        words.append(f"{spent.runs} executions")
+        money = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced else "")
+        if self._budget_usd is not None:
+            money += f" (${max(0.0, self._budget_usd - spent.cost):.4f} left)"
+        time_ = clock(elapsed)
+        if self._budget_seconds is not None:
+            time_ += f" ({clock(max(0.0, self._budget_seconds - elapsed))} left)"
+        elif (left := self._left(elapsed)) is not None:
+            time_ += f" (about {clock(left)} left)"
+        return " · ".join([*words, money, time_])
+
+    def _left(self, elapsed: float) -> float | None:
+        """Seconds still to go, judged by the attempts that have ended; None before the first has."""
+        done = sum(1 for name in self._ended if name.startswith("attempt"))
+        return elapsed * (self._attempts - done) / done if done else None
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3:05 min, 2:10 h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def _doing(step: Step) -> str:
+    """What a step means to somebody who watches."""
+    branch = step.key.branch
+    if step.kind == "ask":
+        return f"asked about {branch}"
+    if step.kind == "decide":
+        return f"decided {branch}"
+    return "ran " + branch.removeprefix("sandbox/")
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """Context first, attempts by number, selection last."""
+    kind, _, number = name.rpartition("-")
+    if name == "context":
+        return 0, 0, name
+    return (1, int(number), name) if kind == "attempt" and number.isdigit() else (2, 0, name)

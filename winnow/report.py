@@ -1,0 +1,144 @@
+"""What a person reads at the end: the candidates with their votes, the chosen patch, what it took."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+
+from agent import Candidate
+from selection import UNFIXED, Evidence, Ranking
+from store import Totals
+
+
+def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> None:
+    """The candidates, best first: votes, existing tests, size, ending, and why each stands where it stands."""
+    by_id = {candidate.id: candidate for candidate in evidence.candidates}
+    table = Table(
+        title="Candidates", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
+    for column in ("", "candidate", "votes", "existing tests", "patch", "ending", "why"):
+        table.add_column(column, justify="right" if column == "votes" else "left", overflow="fold")
+    for ranked in ranking.order:
+        candidate = by_id[ranked.candidate]
+        table.add_row(
+            "*" if ranked.candidate == ranking.chosen else "",
+            candidate.id,
+            f"{ranked.votes}/{len(evidence.tests)}",
+            _existing(evidence, candidate.id),
+            _size(candidate),
+            str(candidate.ending),
+            "; ".join(ranked.reasons),
+            style="bold" if ranked.candidate == ranking.chosen else None,
+        )
+    console.print(table)
+    console.print()
+
+
+def print_matrix(console: Console, evidence: Evidence) -> None:
+    """Which test said what of which candidate: the exit codes, the unfixed code first."""
+    if not evidence.tests:
+        return
+    table = Table(
+        title="Generated tests (exit codes: 0 solved, 2 not solved, other: crashed)",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    table.add_column("test")
+    columns = [UNFIXED, *(c.id for c in evidence.candidates)]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for test in evidence.tests:
+        cells = [evidence.cells.get((name, test.id)) for name in columns]
+        table.add_row(test.id, *("-" if c is None else _exit(c.exit_code, c.ended) for c in cells))
+    console.print(table)
+    console.print()
+
+
+def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -> None:
+    """The chosen diff, or the sentence that says why none was."""
+    if chosen is None:
+        console.print("No patch was worth choosing: " + ranking.why, style="bold yellow", highlight=False)
+        return
+    console.print(f"Chosen: {chosen.id}", style="bold")
+    console.print(ranking.why, highlight=False, markup=False)
+    console.print()
+    if console.is_terminal:
+        console.print(Syntax(chosen.patch, "diff", background_color="default"))
+    else:
+        console.out(chosen.patch, highlight=False)
+
+
+def print_totals(console: Console, totals: Totals) -> None:
+    """Calls, tokens and money of the whole run, earlier sessions included."""
+    words = [
+        f"{totals.asks} model calls",
+        f"{totals.prompt_tokens:,} prompt tokens ({totals.cached_tokens:,} cached)",
+        f"{totals.completion_tokens:,} completion tokens",
+        f"{totals.runs} executions",
+        f"${totals.cost:.4f}",
+    ]
+    if totals.unpriced:
+        words.append(f"{totals.unpriced} calls of no known price (say it with --price)")
+    console.print("Spent: " + " · ".join(words), highlight=False)
+
+
+def as_json(
+    run: str, task: str, evidence: Evidence, ranking: Ranking, chosen: Candidate | None, totals: Totals
+) -> str:
+    """The result for programs: one JSON object."""
+    return json.dumps(
+        {
+            "run": run,
+            "task": task,
+            "chosen": ranking.chosen,
+            "why": ranking.why,
+            "patch": chosen.patch if chosen else None,
+            "candidates": [
+                {
+                    "id": ranked.candidate,
+                    "votes": ranked.votes,
+                    "worth": ranked.worth,
+                    "reasons": list(ranked.reasons),
+                    "ending": next(c.ending for c in evidence.candidates if c.id == ranked.candidate),
+                    "patch": next(c.patch for c in evidence.candidates if c.id == ranked.candidate),
+                }
+                for ranked in ranking.order
+            ],
+            "tests": len(evidence.tests),
+            "calls": totals.asks,
+            "prompt_tokens": totals.prompt_tokens,
+            "cached_tokens": totals.cached_tokens,
+            "completion_tokens": totals.completion_tokens,
+            "cost_usd": totals.cost,
+            "unpriced_calls": totals.unpriced,
+        },
+        indent=2,
+    )
+
+
+def _existing(evidence: Evidence, candidate: str) -> str:
+    regression = evidence.regressions.get(candidate)
+    if regression is None:
+        return "not run"
+    if regression.error:
+        return regression.error
+    broken = f", {len(regression.broken)} broken" if regression.broken else ""
+    return f"{regression.passed}/{regression.known}{broken}"
+
+
+def _size(candidate: Candidate) -> str:
+    if not candidate.patch:
+        return "empty"
+    lines = candidate.patch.splitlines()
+    added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
+    gone = sum(line.startswith("-") and not line.startswith("---") for line in lines)
+    return f"+{added} -{gone}"
+
+
+def _exit(code: int, ended: str) -> str:
+    return "time-out" if ended == "timeout" else str(code)

@@ -1,0 +1,108 @@
+"""`winnow runs` and `winnow show`: readings of the store."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from store import Step, Store, open_store
+
+from .journaled_model import place
+from .report import print_candidates, print_choice, print_matrix, print_totals
+from .solve_command import _default_store
+from .stored import evidence_from_json, ranking_from_json
+
+
+def list_runs(where: str | None) -> None:
+    """Print a table of the runs, newest last."""
+    store = open_store(where or _default_store())
+    console = Console()
+    rows = store.runs()
+    if not rows:
+        console.print("no runs yet: `winnow demo` makes one")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("run", "kind", "started", "status", "calls", "tokens", "cost"):
+        table.add_column(column, justify="right" if column in ("calls", "tokens", "cost") else "left")
+    for row in rows:
+        totals = store.totals(row.run)
+        tokens = totals.prompt_tokens + totals.completion_tokens
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.started))
+        table.add_row(
+            row.run, row.kind, started, row.status, str(totals.asks), f"{tokens:,}", f"${totals.cost:.4f}"
+        )
+    console.print(table)
+
+
+def show_run(where: str | None, run: str, task: str | None, steps: str | None) -> None:
+    """Print what happened in a run; with `steps`, every step of one trajectory in full."""
+    store = open_store(where or _default_store())
+    console = Console()
+    row = store.run(run)
+    tasks = [t.task for t in store.tasks(row.run) if task in (None, t.task)]
+    console.print(f"run {row.run}: {row.status}", style="bold", highlight=False)
+    if not tasks:
+        known = ", ".join(t.task for t in store.tasks(row.run)) or "none"
+        console.print(f"it has no task {task!r}; its tasks are {known}")
+        return
+    for name in tasks:
+        if steps is not None:
+            _print_steps(console, store, row.run, name, steps)
+        else:
+            _print_task(console, store, row.run, name)
+    if steps is None:
+        print_totals(console, store.totals(row.run))
+
+
+def _print_task(console: Console, store: Store, run: str, task: str) -> None:
+    console.print(f"\ntask {task}", style="bold", highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("trajectory", "ending", "steps", "detail"):
+        table.add_column(column, overflow="fold")
+    counts: dict[str, int] = {}
+    for step in store.steps(run, task):
+        counts[step.key.trajectory] = counts.get(step.key.trajectory, 0) + 1
+    endings = {t.trajectory: t for t in store.trajectories(run, task)}
+    for name in sorted(counts.keys() | endings.keys()):
+        ended = endings.get(name)
+        ending = ended.ending if ended and ended.ending else "not ended"
+        table.add_row(name, ending, str(counts.get(name, 0)), ended.detail if ended else "")
+    console.print(table)
+    console.print()
+    evidence = store.results(run, task, "evidence")
+    choices = store.results(run, task, "choice")
+    if not evidence or not choices:
+        console.print(f"nothing is chosen yet: `winnow resume {run}` goes on", highlight=False)
+        return
+    weighed, ranking = evidence_from_json(evidence[-1].body), ranking_from_json(choices[-1].body)
+    print_matrix(console, weighed)
+    print_candidates(console, weighed, ranking)
+    print_choice(console, next((c for c in weighed.candidates if c.id == ranking.chosen), None), ranking)
+    console.print()
+
+
+def _print_steps(console: Console, store: Store, run: str, task: str, trajectory: str) -> None:
+    """Each step once: of a request only the parts that no step before it had, then the answer."""
+    seen: set[str] = set()
+    for step in store.steps(run, task, trajectory):
+        cost = f" ${step.cost:.4f}" if step.cost else ""
+        console.rule(f"{place(step.key)}  {step.kind}  {step.seconds:.2f} s{cost}", align="left")
+        for part, (label, digest) in zip(store.texts(step), step.parts, strict=True):
+            if digest not in seen and label != "settings":
+                console.print(f"--- {label}", style="cyan", highlight=False, markup=False)
+                console.print(part.text, highlight=False, markup=False)
+            seen.add(digest)
+        console.print("--- answer", style="green", highlight=False)
+        console.print(_answer(step), highlight=False, markup=False)
+
+
+def _answer(step: Step) -> str:
+    body = json.loads(step.answer)
+    if step.kind == "ask" and "choices" in body:
+        return "\n".join(choice["message"]["content"] for choice in body["choices"])
+    if step.kind == "run" and "exit_code" in body:
+        return f"{body['output']}\n[exit code {body['exit_code']}, {body['ended']}]"
+    return step.answer

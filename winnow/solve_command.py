@@ -1,0 +1,141 @@
+"""`winnow solve` and `winnow resume`: from the words of the command line to an exit code."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from environments import Overrides, prepare_task, read_issue, repository_name
+from store import Store, open_store
+
+from .configuration import Configuration, configure
+from .minds import open_minds
+from .paths import data_folder, new_run_id, worlds_folder
+from .pipeline import Outcome
+from .progress import Progress
+from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
+from .solving import CannotApply, apply_to_checkout, run_until_done, work_on
+from .stored import task_from_json, task_to_json
+from .worlds import choose_backend
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked `solve` for; see the command's help for each."""
+
+    source: str
+    issue: str
+    overrides: dict[str, Any]
+    preset: str
+    sandbox: str
+    image: str | None
+    dockerfile: Path | None
+    setup: str | None
+    test_command: str | None
+    out: Path | None
+    apply: bool
+    json: bool
+    store: str | None
+
+
+def solve(asked: Asked) -> int:
+    """Make the run, work on it, hand over the patch; the exit code."""
+    console = Console(stderr=asked.json)
+    issue = read_issue(asked.issue, sys.stdin)
+    if asked.apply and not Path(asked.source).is_dir():
+        raise CannotApply(
+            f"--apply needs a checkout to write into, and {asked.source} is none: use --out FILE"
+        )
+    wanted = {**asked.overrides, "sandbox": {"backend": "overlay"}}
+    configure(asked.preset, wanted)  # a wrong word is said before anything is started
+    backend, why = choose_backend(asked.sandbox)
+    console.print(f"sandbox: {why}", style="dim", highlight=False)
+    configuration = configure(asked.preset, {**wanted, "sandbox": {"backend": backend}})
+    open_minds(configuration)  # a missing key or price is said before the repository is copied
+    store = open_store(asked.store or _default_store())
+    run = new_run_id(repository_name(asked.source))
+    task = prepare_task(
+        asked.source,
+        issue,
+        folder=worlds_folder(run),
+        overrides=Overrides(
+            image=asked.image,
+            dockerfile=asked.dockerfile,
+            setup=asked.setup,
+            test_command=asked.test_command,
+        ),
+    )
+    for sentence in (*task.snapshot.notes, *task.recipe.why):
+        console.print(sentence, style="dim", highlight=False)
+    store.create_run(run, config=configuration.model_dump_json(), kind="solve")
+    store.put_task(run, task.id, body=task_to_json(task))
+    checkout = Path(asked.source).absolute() if Path(asked.source).is_dir() else None
+    return _work(store, run, console, out=asked.out, apply=checkout if asked.apply else None, json=asked.json)
+
+
+def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str | None) -> int:
+    """Go on with a run; the exit code."""
+    console = Console(stderr=as_json)
+    opened = open_store(store or _default_store())
+    row = opened.run(run)
+    [task_row] = opened.tasks(row.run)
+    checkout = Path(task_from_json(task_row.body).snapshot.at)
+    if apply and not checkout.is_dir():
+        raise CannotApply(f"{checkout} is no folder here: use --out FILE")
+    return _work(opened, row.run, console, out=out, apply=checkout if apply else None, json=as_json)
+
+
+def _work(
+    store: Store, run: str, console: Console, *, out: Path | None, apply: Path | None, json: bool
+) -> int:
+    configuration = Configuration.model_validate_json(store.run(run).config)
+    console.print(f"run {run}", style="bold", highlight=False)
+    budget = configuration.budget
+    progress = Progress(console, configuration.attempts, budget.usd, budget.seconds)
+    with progress:
+        outcome = run_until_done(lambda: work_on(store, run, progress), progress.tell)
+    return hand_over(store, run, outcome, console, out=out, apply=apply, json=json)
+
+
+def hand_over(
+    store: Store,
+    run: str,
+    outcome: Outcome,
+    console: Console,
+    *,
+    out: Path | None = None,
+    apply: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Print the evidence and the choice, write the patch where it was asked for; 0 where there is one, else 1."""
+    chosen, totals = outcome.chosen, store.totals(run)
+    console.print()
+    print_matrix(console, outcome.evidence)
+    print_candidates(console, outcome.evidence, outcome.ranking)
+    print_choice(console, chosen, outcome.ranking)
+    console.print()
+    print_totals(console, totals)
+    if outcome.failures:
+        names = ", ".join(name for name, _, _ in outcome.failures)
+        console.print(f"The world ended {names}; `winnow resume {run}` tries them again.", style="yellow")
+    if json:
+        print(as_json(run, outcome.task.id, outcome.evidence, outcome.ranking, chosen, totals))
+    if chosen is None:
+        return 1
+    if out is not None:
+        out.write_text(chosen.patch, encoding="utf-8", errors="surrogateescape", newline="")
+        console.print(f"Patch written to {out}", highlight=False)
+    if apply is not None:
+        changed = apply_to_checkout(outcome.task, chosen.patch, apply)
+        console.print(f"Applied to {apply}: {', '.join(changed)}", highlight=False)
+    return 0
+
+
+def _default_store() -> str:
+    folder = data_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder / "winnow.db")
