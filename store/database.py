@@ -22,6 +22,7 @@ from store import schema
 from store.errors import StoreError
 
 _MAGIC = b"SQLite format 3\0"
+_LOCK = 0x57494E4E4F57  # "WINNOW": a number of its own among PostgreSQL's advisory locks
 BUSY_SECONDS = 20  # how long a write waits for another process's transaction (they take milliseconds)
 
 
@@ -169,6 +170,9 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
 
 
 def _prepare(connection: Connection, name: str) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two that open a new store at once must not both make its tables. (SQLite: the transaction is enough.)
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     tables = set(inspect(connection).get_table_names())
     if schema.version.name not in tables:
         if tables & set(schema.metadata.tables) or (tables and connection.dialect.name == "sqlite"):
