@@ -18,14 +18,21 @@ STDOUT = 1
 FRAME_HEADER = 8
 READ_AHEAD = 1 << 18  # bytes; a flood of output waits in the container's pipe beyond this
 
+COMPLAINT = 1000  # bytes
+
 
 class Attached:
-    """The container's stdin (send) and stdout (receive). Closing it is what ends the container."""
+    """The container's stdin (send) and stdout (receive). Closing it is what ends the container.
+
+    complaint: the first bytes of its stderr, where the init says why it cannot start the shell; the shell itself is
+    silent there.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._left = 0  # bytes still to come of the frame that is being read
         self._stream = STDOUT
+        self.complaint = b""
 
     async def send(self, data: bytes) -> None:
         """Write to the container's stdin. Raises OSError when the connection is gone."""
@@ -46,8 +53,9 @@ class Attached:
             if not data:
                 return b""
             self._left -= len(data)
-            if self._stream == STDOUT:  # the channel's shell says nothing on stderr that anybody needs
+            if self._stream == STDOUT:
                 return data
+            self.complaint = (self.complaint + data)[:COMPLAINT]
 
     async def _next_frame(self) -> bool:
         try:

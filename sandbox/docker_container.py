@@ -19,12 +19,16 @@ KIND_LABEL = "winnow.kind"
 HOSTNAME = "sandbox"  # the same name as on the overlay backend: it may show in outputs
 DEFAULT_ENV = {"HOME": "/tmp/home", "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
 
+# What the engine adds to the environment by itself goes; HOME is made, since no image has it. `exec` keeps the shell
+# that reads the channel the init's direct child: when it ends, so does the container.
+BEGIN = '%s[ -d "$HOME" ] || mkdir -p -m 700 "$HOME"; exec /bin/sh'
+
 
 def labels(run: str, kind: str) -> dict[str, str]:
     return {RUN_LABEL: run, OWNER_LABEL: owner_label(), KIND_LABEL: kind}
 
 
-def container_name(run: str, name: str, number: int) -> str:
+def container_name(run: str, name: str, number: str) -> str:
     """`winnow-<run>-<name>-<number>` in the characters that the engine allows."""
     return f"{_plain(f'winnow-{run}-{name}')}-{number}"
 
@@ -83,7 +87,7 @@ def create(
             **api.create_container_config(
                 image,
                 command=[],
-                entrypoint=["/bin/sh"],
+                entrypoint=["/bin/sh", "-c", BEGIN % ("" if "HOSTNAME" in env else "unset HOSTNAME; ")],
                 hostname=None if world.network == "host" else HOSTNAME,
                 environment=dict(env),
                 user=user,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import posixpath
+import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -30,6 +31,7 @@ from .protocol import (
     Result,
     RootFs,
     SandboxDied,
+    SandboxError,
     SandboxSealed,
     World,
 )
@@ -54,7 +56,9 @@ class DockerBackend:
         self._progress = progress
         self._engine: Engine | None = None
         self._connecting = asyncio.Lock()
-        self._numbers = itertools.count(1)
+        # A resumed run counts from one again while its dead process's containers may still be ending: the random
+        # part keeps the names apart.
+        self._numbers = (f"{number}-{secrets.token_hex(3)}" for number in itertools.count(1))
         self._grounds: dict[object, asyncio.Task[Layer]] = {}
         self._open: set[DockerSandbox] = set()
         self._closed = False
@@ -150,13 +154,15 @@ class DockerBackend:
             raise CannotStart("the docker backend was closed: no sandbox can be started from it")
         engine = await self.engine()
         ground.take()
-        container, attached = "", None
+        # Known by its name until its id is: a start that is cancelled while the engine creates it removes it so.
+        container = docker_container.container_name(self.run, name, next(self._numbers))
+        attached = None
         try:
             container = await engine.call(
                 docker_container.create,
                 engine,
                 ground.image,
-                name=docker_container.container_name(self.run, name, next(self._numbers)),
+                name=container,
                 run=self.run,
                 world=world,
                 limits=limits,
@@ -167,7 +173,6 @@ class DockerBackend:
             attached = await attach(engine, container)
             await engine.call(engine.api.start, container)
             channel = Channel(attached.send, attached.receive)
-            await channel.open()
             sandbox = DockerSandbox(self, engine, ground, world, name, limits, container, attached, channel)
             await sandbox.prepare(writes)
         except BaseException:
@@ -179,14 +184,13 @@ class DockerBackend:
         return sandbox
 
     async def _take_back(self, engine: Engine, container: str, ground: Layer) -> None:
-        if container:
-            await engine.call(remove_container, engine, container)
+        await engine.call(remove_container, engine, container)
         await give_up(engine, ground)
 
     async def _commit(self, sandbox: DockerSandbox) -> Layer:
         """The container's file system as an image that copies start from, on top of the layer it started from."""
         engine = await self.engine()
-        tag = docker_container.image_tag(self.run, f"{next(self._numbers)}-{sandbox.container[:12]}")
+        tag = docker_container.image_tag(self.run, f"copy-{next(self._numbers)}")
         made = await engine.call(
             engine.api.commit,
             sandbox.container,
@@ -230,8 +234,16 @@ class DockerSandbox:
         self._ending: asyncio.Task[None] | None = None
 
     async def prepare(self, writes: tuple[_Write, ...]) -> None:
-        """Make HOME, which no image has, and repeat a parent's writes."""
-        await self._channel.run('[ -d "$HOME" ] || mkdir -p -m 700 -- "$HOME"', timeout=self._limits.timeout)
+        """Wait for the channel's shell and repeat a parent's writes. Raises CannotStart, SandboxDied."""
+        try:
+            await self._channel.open()
+        except SandboxDied as error:
+            said = " ".join(self._attached.complaint.decode("utf-8", "replace").split())
+            if "/bin/sh" in said:
+                raise CannotStart(
+                    "The sandbox's root file system has no /bin/sh: choose another image."
+                ) from error
+            raise await self._death(error) from error
         for path, content, mode in writes:
             await self.write(path, content, mode)
 
@@ -308,6 +320,7 @@ class DockerSandbox:
 
     async def _end(self) -> None:
         self._attached.close()
+        await self._channel.abandon()
         await self._engine.call(remove_container, self._engine, self.container)
         self._backend._open.discard(self)
         for layer in (self._layer, self.ground):
@@ -324,12 +337,12 @@ class DockerSandbox:
 
     def _check(self, *, changing: bool) -> None:
         if self._ending is not None:
-            raise SandboxDied(f"sandbox {self.name} was closed; start a new one")
+            raise SandboxError(f"Sandbox {self.name} is closed.")
         if changing and self._sealed:
-            raise SandboxSealed(f"sandbox {self.name} was copied: it may not change any more; change a copy")
+            raise SandboxSealed(f"Sandbox {self.name} was copied: run and write in a copy of it.")
 
     def _absolute(self, path: str) -> str:
-        return posixpath.join(self._world.workdir, path) if path else self._world.workdir
+        return posixpath.join("/", self._world.workdir, path)
 
     async def _death(self, error: SandboxDied) -> SandboxDied:
         """What the engine knows of the end of the container, in one sentence."""

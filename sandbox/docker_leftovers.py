@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from .docker_client import Busy, Engine, Missing, connect, plain_errors
 from .docker_container import KIND_LABEL, OWNER_LABEL, RUN_LABEL
 from .docker_layers import remove_image
-from .owner import is_dead, owner_label
+from .owner import lives, owner_label
 from .protocol import SandboxError
 
 GONE_WITHIN = 30.0
 """Seconds the engine gets to remove a container that it is already removing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """How many containers and images were removed, and how many images stay because something uses them."""
+def clean_docker(run: str | None = None, *, caches: bool = False, engine: Engine | None = None) -> list[str]:
+    """Remove what runs with a dead owner left, or one run. -> a line for each thing removed. Blocks.
 
-    containers: int
-    images: int
-    in_use: int = 0
-
-
-def clean_docker(run: str | None = None, *, caches: bool = False, engine: Engine | None = None) -> Cleaned:
-    """Remove what dead owners left or, given a run, all that carries its label (its owner may live: it was named).
-
-    caches: images that were built or imported from the user's files, too. Blocks. Raises NoEngine.
+    What a living process of this machine owns is never touched; naming its run is an error. A run of another machine
+    (or pid namespace), of which nobody here knows whether it lives, goes only by its name. caches: also the images
+    that were built or imported from the user's files. Raises NoEngine, SandboxError.
     """
     used = engine or connect()
     try:
@@ -39,13 +31,12 @@ def clean_docker(run: str | None = None, *, caches: bool = False, engine: Engine
             used.close()
 
 
-def leave_nothing(engine: Engine, run: str) -> Cleaned:
+def leave_nothing(engine: Engine, run: str) -> list[str]:
     """Remove what this process, or one that is dead (the run was resumed), made for a run."""
     mine = owner_label()
 
     def due(thing: dict[str, Any]) -> bool:
-        owner = thing["Labels"].get(OWNER_LABEL, "")
-        return owner == mine or is_dead(owner)
+        return _owner(thing) == mine or lives(_owner(thing)) is False
 
     with plain_errors():
         return _sweep(engine, *(list(filter(due, found(engine, run))) for found in (_containers, _images)))
@@ -69,30 +60,50 @@ def remove_container(engine: Engine, container: str) -> None:
             time.sleep(0.02)
 
 
-def _remove(engine: Engine, run: str | None, caches: bool) -> Cleaned:
-    def due(labels: dict[str, str]) -> bool:
-        if labels.get(KIND_LABEL) == "cache":
-            return False
-        return run is not None or is_dead(labels.get(OWNER_LABEL, ""))
+def _remove(engine: Engine, run: str | None, caches: bool) -> list[str]:
+    containers, images = _containers(engine, run), _images(engine, run)
+    if run is not None and (
+        living := [_owner(thing) for thing in (*containers, *images) if lives(_owner(thing))]
+    ):
+        pid = living[0].partition("@")[0]
+        raise SandboxError(
+            f"Run {run} is still going (process {pid}): stop it before its sandboxes are cleaned."
+        )
 
-    containers = [c for c in _containers(engine, run) if due(c["Labels"])]
-    images = [i for i in _images(engine, run) if due(i["Labels"])]
+    def due(thing: dict[str, Any]) -> bool:
+        return thing["Labels"].get(KIND_LABEL) != "cache" and (
+            run is not None or lives(_owner(thing)) is False
+        )
+
+    images = list(filter(due, images))
     if caches:
-        images += [i for i in _images(engine, None) if i["Labels"].get(KIND_LABEL) == "cache"]
-    return _sweep(engine, containers, images)
+        images += [image for image in _images(engine, None) if image["Labels"].get(KIND_LABEL) == "cache"]
+    return _sweep(engine, list(filter(due, containers)), images)
 
 
-def _sweep(engine: Engine, containers: list[dict[str, Any]], images: list[dict[str, Any]]) -> Cleaned:
+def _sweep(engine: Engine, containers: list[dict[str, Any]], images: list[dict[str, Any]]) -> list[str]:
     for container in containers:
         remove_container(engine, container["Id"])
-    left = [image["Id"] for image in images]
+    said = [
+        f"Docker container {container['Names'][0].lstrip('/')}"
+        for container in containers
+        if container["Names"]
+    ]
     # A layer can only go after those on top of it: go round until a round removes nothing.
+    left = images
     while left:
-        still = [image for image in left if not remove_image(engine, image)]
+        still = [image for image in left if not remove_image(engine, image["Id"])]
         if len(still) == len(left):
-            break
+            break  # used by somebody else's container: the next cleaning finds them again
+        said += [
+            f"Docker image {(image['RepoTags'] or [image['Id']])[0]}" for image in left if image not in still
+        ]
         left = still
-    return Cleaned(len(containers), len(images) - len(left), len(left))
+    return said
+
+
+def _owner(thing: dict[str, Any]) -> str:
+    return thing["Labels"].get(OWNER_LABEL, "")
 
 
 def _containers(engine: Engine, run: str | None) -> list[dict[str, Any]]:

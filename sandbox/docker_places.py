@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import posixpath
 import tarfile
 
 from .docker_client import Engine, Missing, plain_errors
@@ -15,6 +16,8 @@ from .docker_container import image_tag, labels
 from .images import ImageFacts, describe
 from .protocol import CannotStart, Place
 from .tarballs import add_tree, fingerprint, streamed
+
+KERNELS = ("proc", "sys", "dev")
 
 # The image's repository, with its history, must not shine through ours: it goes before ours is added.
 REMOVE_HISTORY = """for place in "$@"; do
@@ -39,7 +42,12 @@ def place_layer(
     )  # an outer place is added before one inside it
     for place in places:
         if not place.source.is_dir():
-            raise CannotStart(f"{place.source}, to be shown at {place.target}, is no folder")
+            raise CannotStart(f"The folder {place.source} cannot be shown in a sandbox: it is no folder.")
+        target = posixpath.normpath(place.target)
+        if not target.startswith("/") or target.split("/")[1] in KERNELS or target in ("/", "//", "/tmp"):
+            raise CannotStart(
+                f"Nothing can be placed at {place.target!r} of a sandbox: name a folder below the root."
+            )
     about = [base.id, base.user, *((place.target, fingerprint(place.source)) for place in places)]
     tag = image_tag(run, hashlib.sha256(repr(about).encode()).hexdigest()[:24])
     known = describe(engine, f"winnow-layer:{tag}")

@@ -18,16 +18,13 @@ def owner_label(pid: int | None = None) -> str:
     return f"{pid}@{_where()}:{_started(pid)}"
 
 
-def is_dead(label: str) -> bool:
-    """True when the owner is known to be gone; False when it lives or this process cannot tell.
-
-    It cannot tell for another machine or another pid namespace: what such an owner left goes by its run's name only.
-    """
+def lives(label: str) -> bool | None:
+    """Whether an owner still lives. None: this process cannot tell (another machine or another pid namespace)."""
     pid, _, rest = label.partition("@")
     where, _, started = rest.rpartition(":")
     if not pid.isdigit() or where != _where():
-        return False
-    return _started(int(pid)) != started
+        return None
+    return _started(int(pid)) == started
 
 
 def _where() -> str:

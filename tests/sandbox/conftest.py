@@ -1,0 +1,81 @@
+"""Fixtures of the docker tests: an engine that is really there, a small root file system, and a look at what is left."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = "sh bash cat head wc mkdir chmod rm env true sleep id ls ps stat mount dd touch seq ln"
+
+
+@pytest.fixture(scope="session")
+def docker_rootfs(tmp_path_factory) -> Path:
+    """A root file system of a dozen of this machine's programs with their libraries: no registry is needed."""
+    root = tmp_path_factory.mktemp("rootfs")
+    for folder in ("bin", "etc", "tmp", "usr/bin", "proc", "sys", "dev", "testbed/.git"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1234:1235::/:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\napp:x:1235:\nother:x:77:\n")
+    (root / "testbed/.git/HEAD").write_text("the image's own history")
+    (root / "testbed/code.py").write_text("old")
+    (root / "testbed/built.so").write_text("built")
+    for program in PROGRAMS.split():
+        found = shutil.which(program)
+        shutil.copy2(os.path.realpath(found), root / "bin" / program)
+        told = subprocess.run(["ldd", found], capture_output=True, text=True).stdout
+        for library in (word for word in told.split() if word.startswith("/")):
+            (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(os.path.realpath(library), root / library[1:])
+    return root
+
+
+@pytest.fixture(scope="session")
+def docker_engine():
+    """The engine, and a check that the tests left no container, image or volume that was not there before."""
+    from sandbox.docker_client import connect
+    from sandbox.docker_leftovers import clean_docker
+
+    engine = connect()
+    yield engine
+    clean_docker(caches=True, engine=engine)
+    mine = {"label": ["winnow.test"]}
+    for image in engine.api.images(filters=mine):
+        engine.api.remove_image(image["Id"], force=True)
+    engine.close()
+
+
+@pytest.fixture
+def run_name() -> str:
+    return f"test{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+async def docker_backend(docker_engine, run_name):
+    """A backend of its own run; what the run left when it was closed is a failure."""
+    from sandbox.docker_engine import DockerBackend
+
+    backend = DockerBackend(run_name)
+    yield backend
+    await backend.close()
+    ours = {"label": [f"winnow.run={run_name}"]}
+    assert docker_engine.api.containers(all=True, filters=ours) == []
+    assert docker_engine.api.images(filters=ours) == []
+
+
+@pytest.fixture
+def docker_world(docker_rootfs, tmp_path):
+    """A world on the small root file system with one place at /work/repo."""
+    from sandbox.protocol import Place, RootFs, World
+
+    source = tmp_path / "repo"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep/file").write_text("from the host")
+    (source / "script").write_text("#!/bin/sh\n")
+    (source / "script").chmod(0o755)
+    (source / "link").symlink_to("deep/file")
+    (source / "out").symlink_to("/etc/passwd")
+    return World(root=RootFs(docker_rootfs), places=(Place(source, "/work/repo"),), workdir="/work/repo")

@@ -1,0 +1,121 @@
+"""What hardens a container, as the engine tells it and as a command inside meets it."""
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from sandbox import Limits, SandboxDied, World
+from sandbox.docker_skeleton import bare_image
+from sandbox.protocol import CannotStart, Image, RootFs
+
+pytestmark = pytest.mark.docker
+SMALL = Limits(memory=128 << 20, processes=48, cpus=0.5, files=128, disk=1 << 20, timeout=30, output=100_000)
+
+
+@pytest.fixture
+async def box(docker_backend, docker_world):
+    return await docker_backend.start(docker_world, name="hard", limits=SMALL)
+
+
+async def test_as_the_engine_tells_it(box, docker_engine, run_name):
+    told = docker_engine.api.inspect_container(box.container)
+    host, config = told["HostConfig"], told["Config"]
+    assert host["CapDrop"] == ["ALL"] and not host["CapAdd"] and not host["Privileged"]
+    assert host["NetworkMode"] == "none" and "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] == host["MemorySwap"] == SMALL.memory
+    assert host["PidsLimit"] == SMALL.processes and host["NanoCpus"] == 500_000_000
+    assert host["AutoRemove"] and host["Init"] and host["LogConfig"]["Type"] == "none"
+    assert host["IpcMode"] == "private" and not host["PidMode"] and not host["Binds"]
+    assert config["StdinOnce"] and config["OpenStdin"] and not config["Tty"]
+    assert config["Labels"]["winnow.run"] == run_name
+    assert config["Labels"]["winnow.owner"].startswith(f"{os.getpid()}@")
+
+
+async def test_no_capabilities_no_new_privileges_and_a_filter_of_system_calls(box):
+    status = (await box.run("cat /proc/self/status")).output
+    rows = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {rows[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert rows["NoNewPrivs"] == "1" and rows["Seccomp"] == "2"
+    assert (await box.run("mount -t tmpfs none /tmp")).exit_code != 0
+    assert (await box.run("echo 1 >/proc/sys/kernel/panic")).exit_code != 0
+    assert (
+        await box.run("echo 1 >/sys/fs/cgroup/memory/tasks || echo 1 >/sys/fs/cgroup/cgroup.procs")
+    ).exit_code != 0
+
+
+async def test_no_network_not_even_the_hosts_loopback(box):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        seen = await box.run(
+            f"bash -c 'echo x >/dev/tcp/127.0.0.1/{server.getsockname()[1]}'; cat /proc/net/dev"
+        )
+    assert "refused" in seen.output
+    assert [line.split(":")[0].strip() for line in seen.output.splitlines() if ":" in line][-1] == "lo"
+
+
+async def test_the_hosts_network_only_when_the_world_says_so(docker_backend, docker_rootfs):
+    world = World(RootFs(docker_rootfs), network="host")
+    box = await docker_backend.start(world, name="open", limits=SMALL)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert (await box.run(f"bash -c 'echo x >/dev/tcp/127.0.0.1/{port}'")).exit_code == 0
+
+
+async def test_a_fork_bomb_stays_inside_and_the_sandbox_lives(box, docker_backend, docker_world):
+    neighbour = await docker_backend.start(docker_world, name="neighbour", limits=SMALL)
+    bombing = asyncio.create_task(box.run("b() { b | b & }; b; while :; do :; done", timeout=3))
+    await asyncio.sleep(1)
+    assert (await neighbour.run("echo fine", timeout=10)).output == "fine\n"
+    ended = await bombing
+    assert ended.ended == "timeout" and ended.exit_code == 124
+    after = await box.run("ps -e -o comm | wc -l; ulimit -c")
+    assert int(after.output.split()[0]) < 12
+
+
+async def test_more_processes_than_allowed_are_refused(box):
+    seen = await box.run("for i in $(seq 100); do sleep 20 & done; ls /proc | wc -l", timeout=20)
+    assert "fork" in seen.output.lower() or "resource" in seen.output.lower(), seen.output
+
+
+async def test_too_much_memory_is_the_commands_end_not_the_neighbours(box):
+    greedy = await box.run("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done", timeout=25)
+    assert greedy.exit_code not in (0, 124)
+    assert (await box.run("echo alive")).output == "alive\n"
+
+
+async def test_a_sandbox_whose_shell_is_out_of_memory_died_of_it(docker_backend, docker_world):
+    tight = Limits(memory=16 << 20, processes=48, timeout=30)
+    box = await docker_backend.start(docker_world, name="tight", limits=tight)
+    # What lies in /dev/shm is memory that no kill of a command gives back: in the end the channel's shell must go.
+    with pytest.raises(SandboxDied, match="ran out of memory"):
+        for _ in range(20):
+            await box.run("head -c 60000000 /dev/zero >/dev/shm/f$$")
+
+
+async def test_limits_on_files_and_file_size(box):
+    assert (await box.run("ulimit -n; ulimit -c")).output == "128\n0\n"
+    seen = await box.run("dd if=/dev/zero of=/tmp/big bs=64k count=100; echo $?; wc -c </tmp/big")
+    assert seen.output.splitlines()[-1].strip() == str(SMALL.disk)
+
+
+async def test_a_flood_of_output_is_cut_and_never_on_the_engines_disk(box, docker_engine):
+    flood = await box.run("head -c 50000000 /dev/zero | cat -v", timeout=60)
+    assert flood.cut > 0 and len(flood.output) < 2 * SMALL.output
+    assert not docker_engine.api.inspect_container(box.container)["LogPath"]
+    assert (await box.run("echo fine")).output == "fine\n"
+
+
+async def test_an_image_without_a_shell_is_a_sentence(docker_backend, docker_engine, run_name):
+    image = bare_image(docker_engine, run_name)
+    with pytest.raises(CannotStart, match="no /bin/sh"):
+        await docker_backend.start(World(Image(image)), name="bare", limits=SMALL)
+
+
+async def test_what_cannot_be_given_is_named(docker_backend):
+    said = docker_backend.lacks()
+    assert any("shifted user ids" in line for line in said) and any("disk" in line for line in said)
