@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .budget import Budget, Budgeted, Spent, require_price
     from .choices import AllChoices
-    from .choose import open_model, stack
+    from .choose import open_limit, open_model, stack
     from .deterministic import DeterministicModel
     from .errors import (
         BudgetSpent,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "budget": ("Budget", "Budgeted", "Spent", "require_price"),
     "choices": ("AllChoices",),
-    "choose": ("open_model", "stack"),
+    "choose": ("open_limit", "open_model", "stack"),
     "deterministic": ("DeterministicModel",),
     "errors": (
         "BudgetSpent",
@@ -107,6 +107,7 @@ __all__ = [
     "estimate_request",
     "estimate_tokens",
     "known_price",
+    "open_limit",
     "open_model",
     "parse_price",
     "require_price",

@@ -11,6 +11,7 @@ from typing import Any
 from .budget import Budget, Budgeted, require_price
 from .choices import AllChoices
 from .errors import Refused
+from .limit_rule import LimitRule
 from .limiter import Limit, Limited
 from .prices import Price, known_price, provider_of, providers
 from .protocol import Model
@@ -21,14 +22,18 @@ from .warm import Warming
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server that people run themselves: its usual address, and the variable with its key, if it wants one."""
+    """A server that people run themselves: its usual address, and the variable with its key, if it wants one.
+
+    start: calls in flight to begin with.
+    """
 
     api_base: str
     key_variable: str
+    start: int = 2
 
 
 LOCAL = {
-    "vllm": LocalServer("http://localhost:8000/v1", "VLLM_API_KEY"),
+    "vllm": LocalServer("http://localhost:8000/v1", "VLLM_API_KEY", start=8),
     "ollama": LocalServer("http://localhost:11434/v1", "OLLAMA_API_KEY"),
     "llamacpp": LocalServer("http://localhost:8080/v1", "LLAMA_API_KEY"),
     "lmstudio": LocalServer("http://localhost:1234/v1", "LMSTUDIO_API_KEY"),
@@ -95,6 +100,16 @@ def open_model(
     raise Refused(_unknown(name, provider if model else ""))
 
 
+def open_limit(name: str, most: int = 256) -> Limit:
+    """The limit on calls in flight for the server of a model, to be shared by all that ask it.
+
+    It starts low where people run the server themselves: those queue, and a queue that is there from the first call
+    on is not noticed.
+    """
+    server = LOCAL.get(name.partition("/")[0])
+    return Limit(LimitRule(server.start if server else 16, most))
+
+
 def stack(
     client: Any,
     *,
@@ -113,7 +128,7 @@ def stack(
     if isinstance(client, ReplayModel):
         return client
     require_price(client.name, client.price, budget)
-    model: Model = Limited(client, limit or Limit())
+    model: Model = Limited(client, limit or open_limit(client.name))
     if budget is not None:
         model = Budgeted(model, budget, client.price)
     return Warming(AllChoices(Retrying(model, patience, told=told)))

@@ -51,11 +51,10 @@ class ReplayModel:
                 f"{self.name} has no step {at}: the recording was made with other prompts or outputs, whose answers "
                 "led elsewhere; record it again."
             )
-        changed = _first_change(step["digests"], request.digests())
-        if changed is not None:
+        if (changed := _first_change(step["digests"], request.digests())) is not None:
+            label, matter = changed
             raise ReplayMismatch(
-                f"{changed} of {at} in {self.name}: the recording was made with another prompt or other outputs; "
-                "record it again."
+                f"{label} of {at} {matter}: {self.name} was made with another prompt or other outputs; record it again."
             )
         reply = step["reply"]
         if (kind := _RAISED.get(reply.get("error", ""))) is not None:
@@ -86,20 +85,18 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
     return {"at": step["at"], "digests": [list(pair) for pair in step["digests"]], "reply": reply}
 
 
-def _first_change(then: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> str | None:
-    """What is different, as the subject of a sentence."""
+def _first_change(then: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> tuple[str, str] | None:
+    """(label, what is the matter with it) of the first part that is another than it was."""
     for (label, before), (other, after) in zip(then, now, strict=False):
+        if label != other and "settings" in (label, other):
+            return (other, "was not recorded") if label == "settings" else (label, "is missing now")
         if label != other:
-            extra = len(now) > len(then)
-            return f"{other} was not recorded" if extra else f"{label} was recorded and is missing"
+            return other, f"was {label}"
         if before != after:
-            return (
-                f"{label} has changed"
-                if label != "settings"
-                else "settings (temperature, n, ...) have changed"
-            )
+            return label, "is not what was asked then"
     if len(then) != len(now):
-        return f"{max(then, now, key=len)[min(len(then), len(now))][0]} is not in both"
+        longer, verb = (now, "was not recorded") if len(now) > len(then) else (then, "is missing now")
+        return longer[min(len(then), len(now))][0], verb
     return None
 
 
