@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 
 import pytest
+import pytest_asyncio
 
 from agent import Candidate, Script
 from environments import Recipe, Task, diff, freeze
@@ -120,13 +121,17 @@ class Counted:
         return getattr(self.real, name)
 
 
-@pytest.fixture
-async def base(task, tmp_path):
-    """A real sandbox of the task. `base.book["copies"]`: what was copied from it, in order of arrival."""
-    backend = OverlayBackend(run="selection-tests", state=tmp_path / "state")
-    limits = dataclasses.replace(Limits(), processes=64)
-    sandbox = await backend.start(task.world(), name="base", limits=limits)
-    book = {"copies": [], "open": set()}
-    yield Counted(sandbox, book)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def started(task, tmp_path_factory):
+    """One real sandbox of the task for all tests: it is only ever copied."""
+    backend = OverlayBackend(run="selection-tests", state=tmp_path_factory.mktemp("state"))
+    yield await backend.start(task.world(), name="base", limits=dataclasses.replace(Limits(), processes=64))
     await backend.close()
+
+
+@pytest.fixture
+def base(started):
+    """The sandbox. `base.book["copies"]`: what was copied from it, in order of arrival; all must be closed again."""
+    book = {"copies": [], "open": set()}
+    yield Counted(started, book)
     assert book["open"] == set(), "copies were left open"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import ReplyError, Script
+from agent import Candidate, ReplyError, Script
 from selection.decision import Decision, WrongLabel, read_reply
+from selection.material import labelled, unlabelled
 
 LABELS = ["A", "B", "C"]
 
@@ -83,3 +84,12 @@ def test_any_text_is_read_or_refused(reply):
         assert str(error)
     else:
         assert isinstance(step, Script) or step.label in ("", *LABELS)
+
+
+def test_labels_in_the_models_words_become_ids():
+    labels = labelled([Candidate("attempt-1", "+echo\n")])
+    assert unlabelled("candidate A; Candidate Z; A; Candidate As", labels) == (
+        "attempt-1; Candidate Z; A; Candidate As"
+    )
+    with pytest.raises(ValueError, match="27 candidates cannot be compared at once"):
+        labelled([Candidate(str(i), "") for i in range(27)])

@@ -23,6 +23,7 @@ from selection.gather import example_of
 from selection.material import labelled
 
 SETTINGS = SelectionSettings(script_timeout=20, parallel=2)
+in_session = pytest.mark.asyncio(loop_scope="session")
 APART = '<<<<< TEST\n#!/bin/sh\n[ "$(sh total.sh 7 8)" = 15 ] || exit 2\n>>>>> END'
 
 
@@ -40,6 +41,7 @@ def pool(candidate, totals):
 
 
 @pytest.mark.overlay
+@in_session
 async def test_from_candidates_to_one_patch(task, base, pool, replies):
     shortlist = [pool[0], pool[2]]
     label = next(k for k, v in labelled(shortlist).items() if v.id == "attempt-1")
@@ -78,6 +80,7 @@ async def test_from_candidates_to_one_patch(task, base, pool, replies):
 
 
 @pytest.mark.overlay
+@in_session
 async def test_the_same_evidence_whatever_the_order_of_candidates(task, base, pool, replies):
     off = SETTINGS.model_copy(update={"machine": "off"})
     forward = await gather_evidence(replies([]).model, base, task, pool, off)
@@ -92,6 +95,7 @@ async def test_the_same_evidence_whatever_the_order_of_candidates(task, base, po
 
 
 @pytest.mark.overlay
+@in_session
 @pytest.mark.parametrize("off", [{"machine": "off"}, {"strategy": "most-votes"}])
 async def test_no_machine_no_call_and_no_existing_tests_no_run(task, base, pool, replies, off):
     settings = SelectionSettings(**off, regressions=False, script_timeout=20)
@@ -104,6 +108,7 @@ async def test_no_machine_no_call_and_no_existing_tests_no_run(task, base, pool,
 
 
 @pytest.mark.overlay
+@in_session
 async def test_the_judge_without_tests(task, base, pool, replies):
     settings = SETTINGS.model_copy(update={"machine": "once", "regressions": False})
     told = replies(["<<<<< WINNER\nnone\nAll alike.\n>>>>> END"])
@@ -113,6 +118,7 @@ async def test_the_judge_without_tests(task, base, pool, replies):
 
 
 @pytest.mark.overlay
+@in_session
 async def test_nobody_at_all(task, base, replies):
     evidence = await gather_evidence(replies([]).model, base, task, [], SETTINGS)
     assert codemonkeys(evidence).chosen is None and base.book["copies"] == []

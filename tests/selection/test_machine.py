@@ -7,9 +7,9 @@ import pytest
 from agent import Candidate
 from models import BudgetSpent, ContextOverflow, Refused, Unreachable
 from selection import MachineChoice, SelectionSettings, Test, check_applies, judge_once, select
-from selection.material import labelled, unlabelled
+from selection.material import labelled
 
-pytestmark = pytest.mark.overlay
+pytestmark = [pytest.mark.overlay, pytest.mark.asyncio(loop_scope="session")]
 
 SETTINGS = SelectionSettings(calls=4, script_timeout=20)
 SAME = "<<<<< TEST\n#!/bin/sh\nsh total.sh 1 2\nexit 0\n>>>>> END"
@@ -185,12 +185,3 @@ async def test_judging_once(task, pair, replies):
         told = replies([bad])
         choice = await judge_once(told.model, task, pair, check_applies(task, pair), SETTINGS)
         assert choice.winner is None and choice.reason and choice.shown
-
-
-def test_labels_in_the_models_words_become_ids(task, candidate):
-    labels = labelled([candidate("attempt-1", {"total.sh": "echo\n"})])
-    assert unlabelled("candidate A; Candidate Z; A; Candidate As", labels) == (
-        "attempt-1; Candidate Z; A; Candidate As"
-    )
-    with pytest.raises(ValueError, match="27 candidates cannot be compared at once"):
-        labelled([Candidate(str(i), "") for i in range(27)])

@@ -10,7 +10,7 @@ from agent import Candidate, KilledSandbox, Run, Script
 from sandbox import SandboxDied
 from selection import UNFIXED, Test, check_applies, run_matrix
 
-pytestmark = pytest.mark.overlay
+pytestmark = [pytest.mark.overlay, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ async def test_a_test_that_ends_its_sandbox_is_a_result_with_the_same_words_each
     assert cells["a", "t"] == cells[UNFIXED, "t"] == Run(137, "The script ended its sandbox.", "killed")
 
 
-async def test_a_fault_of_the_world_ends_it_and_leaves_no_copy(matrix, candidate, totals, base):
+async def test_a_fault_of_the_world_ends_it_and_leaves_no_copy(matrix, candidate, totals, base, monkeypatch):
     """`base` asserts at its end that every copy was closed."""
     copy = base.real.copy
 
@@ -164,7 +164,7 @@ async def test_a_fault_of_the_world_ends_it_and_leaves_no_copy(matrix, candidate
             raise SandboxDied("the engine restarted")
         return await copy(name)
 
-    base.real.copy = fail
+    monkeypatch.setattr(base.real, "copy", fail)
     candidates = [candidate(f"attempt-{i}", {"total.sh": f"echo {i}\n"}) for i in (1, 2, 3)]
     with pytest.raises(SandboxDied):
         await matrix(candidates, [Test("t", totals.script("sleep 1"))])

@@ -12,6 +12,7 @@ from selection import Regression, check_applies, run_regressions
 from selection.regression import EXIT_CODE, _compare, _known
 
 overlay = pytest.mark.overlay
+in_session = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def regressions(task, base):
 
 
 @overlay
+@in_session
 async def test_a_candidate_is_measured_by_what_passed_before(regressions, candidate, totals, base):
     candidates = [
         candidate("attempt-1", {"total.sh": totals.RIGHT}),
@@ -45,6 +47,7 @@ async def test_a_candidate_is_measured_by_what_passed_before(regressions, candid
 
 
 @overlay
+@in_session
 async def test_tests_that_a_candidate_deletes_or_never_reaches_are_broken(regressions, candidate, totals):
     candidates = [
         candidate("gone", {"tests/all.sh": None}),
@@ -57,6 +60,7 @@ async def test_tests_that_a_candidate_deletes_or_never_reaches_are_broken(regres
 
 
 @overlay
+@in_session
 async def test_where_only_an_exit_code_is_known(candidate, regressions, totals, task):
     by_exit = replace(
         task, recipe=replace(task.recipe, test_format="exit", test_command="[ $(sh total.sh 5 0) = 5 ]")
@@ -70,6 +74,7 @@ async def test_where_only_an_exit_code_is_known(candidate, regressions, totals, 
 
 
 @overlay
+@in_session
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
@@ -89,6 +94,7 @@ async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
 
 
 @overlay
+@in_session
 async def test_nothing_is_run_for_nobody(regressions, candidate, base):
     assert await regressions([candidate("a", {})]) == {}
     assert base.book["copies"] == []
