@@ -65,6 +65,8 @@ def take_history(repository: Path, objects: Path, shallow: Path, base: str) -> l
         _pack(repository, objects, base)
     except GitFailed:
         # A partial clone, or a damaged old commit: the base commit's own tree is all that is needed.
+        for unfinished in (repository / "objects/pack").iterdir():
+            unfinished.unlink()
         (repository / "shallow").write_text(base + "\n")
         try:
             _pack(repository, objects, base)

@@ -21,8 +21,6 @@ from .repository import head_entries
 from .safe_git import GitFailed, alternates, git
 from .task import Snapshot
 
-_CANNOT = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
-
 
 class PatchFails(Exception):
     """A patch, or a change, that cannot be made to the repository; the message is the reason, one sentence."""
@@ -77,13 +75,14 @@ def changes_of(tree: Path, patch: str) -> dict[str, Change]:
     entries = head_entries(tree)
     given = _bytes(patch if patch.endswith("\n") else patch + "\n")
     refusal = ""
-    for variant in dict.fromkeys((given, _plain_ends(given), _ends_as_in_files(given, tree, entries))):
+    fitted = _ends_as_in_files(given, tree, entries)
+    for variant in dict.fromkeys((given, _plain_ends(given), fitted, _anywhere(fitted))):
         for options in _options(variant):
             with _scratch(tree) as scratch:
                 try:
                     scratch.git("apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=variant)
                 except GitFailed as error:
-                    refusal = refusal or _reason(str(error))
+                    refusal = refusal or _reason(error.said)
                     continue
                 return _changes(scratch, tree, entries)
     raise PatchFails(refusal or "there is no diff in it")
@@ -219,12 +218,17 @@ def _refuse_path(path: str, entries: Mapping[str, tuple[str, str]], *, new: bool
         raise PatchFails(f"{path} is a folder")
 
 
+_GIT_NAMES = re.compile(rb"^diff --git (.*)$", re.MULTILINE)
+_PLAIN_NAMES = re.compile(rb"^--- \"?([^\t\r\n]+).*\r?\n\+\+\+ \"?([^\t\r\n]+).*\r?\n@@ -", re.MULTILINE)
+
+
 def _options(patch: bytes) -> list[tuple[str, ...]]:
-    names = re.findall(rb"^(?:---|\+\+\+) \"?([^\t\r\n]+)", patch, re.MULTILINE)
-    names = [name for name in names if not name.startswith(b"/dev/null")]
-    prefixed = all(name.startswith((b"a/", b"b/")) for name in names)
-    # Without names (a mere change of mode, a binary file) git finds its way by the "diff --git" line.
-    strips = ("-p1",) if prefixed else ("-p0", "-p1")
+    """How to call git apply, likeliest first. Names with a/ and b/ never mean folders of these names."""
+    named = [re.match(rb"\"?a/.* \"?b/", names) for names in _GIT_NAMES.findall(patch)] or [
+        all(name.startswith((b"a/", b"b/", b"/dev/null")) for name in pair)
+        for pair in _PLAIN_NAMES.findall(patch)
+    ]
+    strips = ("-p1",) if all(named) else ("-p0", "-p1")
     return [(strip, *more) for strip in strips for more in ((), ("--recount",))]
 
 
@@ -257,6 +261,11 @@ def _ends_of(header: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) 
     return b"\n"
 
 
+def _anywhere(patch: bytes) -> bytes:
+    """git seeks a hunk near its line, except that one said to start at line 1 must stand at the file's beginning."""
+    return re.sub(rb"^@@ -1(?=[, ])", b"@@ -2", patch, flags=re.MULTILINE)
+
+
 def _is_binary(
     scratch: _Scratch, entries: Mapping[str, tuple[str, str]], path: str, new: bytes | None
 ) -> bool:
@@ -286,7 +295,7 @@ def _escaped(text: str) -> bool:
 
 
 def _reason(words: str) -> str:
-    last = _CANNOT.sub("", words.split(": ", 1)[1] if ": " in words else words).strip()
-    if "No valid patches" in last or "unrecognized input" in last:
+    lines = [line.removeprefix("error: ") for line in words.splitlines() if line.startswith("error: ")]
+    if any("No valid patches" in line or "unrecognized input" in line for line in lines):
         return "there is no diff in it"
-    return last
+    return "; ".join(lines[:3]) or "git says no word why"

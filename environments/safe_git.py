@@ -13,7 +13,11 @@ class RepositoryError(Exception):
 
 
 class GitFailed(RepositoryError):
-    """git ended with an exit code that was not expected. The message ends with git's own last words."""
+    """git ended with an exit code that was not expected. The message ends with git's last line, `said` has them all."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 # Hooks, a file-system monitor, filters, replaced objects, lazy fetches and locks are all ways in which a mere look
@@ -87,8 +91,9 @@ def git(
             raise RepositoryError("git is not installed: install it and start again") from error
         raise
     if done.returncode not in ok:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-        raise GitFailed(f"git {_name(args)} failed in {cwd or work_tree or git_dir}: {words[-1]}")
+        said = done.stderr.decode("utf-8", "replace").strip()
+        last = said.splitlines()[-1] if said else "no word why"
+        raise GitFailed(f"git {_name(args)} failed in {cwd or work_tree or git_dir}: {last}", said)
     return done.stdout
 
 
