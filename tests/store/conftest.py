@@ -60,7 +60,7 @@ def child() -> Iterator[Callable[..., subprocess.Popen]]:
 
     def start(*words: object, wrap: Sequence[str] = ()) -> subprocess.Popen:
         command = [*wrap, sys.executable, str(HERE / "child.py"), *map(str, words)]
-        env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1]), *sys.path))}
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
         )
