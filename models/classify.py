@@ -42,6 +42,7 @@ _AGAIN_IN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s
 _RETRY_DELAY = re.compile(r"retryDelay\W+(\d+(?:\.\d+)?)s")
 _KEY = re.compile(r"\b(sk|gsk|xai|key|AIza)[-_A-Za-z0-9*]{12,}")
 _HOMES = {"openai", "litellm", "httpx", "httpx2", "httpcore", "aiohttp", "json"}
+_LITELLMS = re.compile(r"^(?:litellm\.)?(?:\w+Error: ?(?:litellm\.)?)+(?:\w+Exception - )?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -83,7 +84,7 @@ def said(error: Exception) -> str:
         if isinstance(body, Mapping) and body.get(key):
             body = body[key]
     text = body if isinstance(body, str) and body else str(getattr(error, "message", "") or error)
-    text = _KEY.sub(r"\1-...", " ".join(text.split())) or type(error).__name__
+    text = _LITELLMS.sub("", _KEY.sub(r"\1-...", " ".join(text.split()))) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."
 
 
