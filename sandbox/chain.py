@@ -77,6 +77,7 @@ def _script(folder: Path, world: World, overlays: tuple[Mounted, ...], limits: L
     said = _bwrap(folder, world, overlays, binds)
     args = f"{posixpath.dirname(overlays[0].staged)}/args"
     (folder / args).write_bytes(b"".join(os.fsencode(word) + b"\0" for word in said))
+    lines.append("unset PWD OLDPWD LIBMOUNT_FORCE_MOUNT2")  # init's environment can be read in the sandbox
     lines.append(f"exec {shlex.join(['prlimit', *_rlimits(limits)])} bwrap --args 3 -- /bin/sh 3<{args}")
     return "\n".join(lines)
 

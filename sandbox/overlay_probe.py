@@ -24,7 +24,9 @@ async def probe_overlay(state: Path | None = None) -> Probe:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=CHAIN_ENV["PATH"]) is None]
     if missing:
         package = "bubblewrap" if missing == ["bwrap"] else "bubblewrap util-linux"
-        return _fails(f"{' and '.join(missing)} is not installed", f"{_as_root()}apt-get install -y {package}")
+        return _fails(
+            f"{' and '.join(missing)} is not installed", f"{_as_root()}apt-get install -y {package}"
+        )
     # A folder of its own: the probe must not meet a run, and its owner is this very process.
     with tempfile.TemporaryDirectory(prefix="winnow-probe-", dir=_existing(state)) as folder:
         try:
@@ -62,7 +64,9 @@ def _explained(error: str) -> Probe:
             "sudo sysctl -w kernel.unprivileged_userns_clone=1",
         )
     if _setting("user/max_user_namespaces") == "0":
-        return _fails("user namespaces are switched off", f"{_as_root()}sysctl -w user.max_user_namespaces=15000")
+        return _fails(
+            "user namespaces are switched off", f"{_as_root()}sysctl -w user.max_user_namespaces=15000"
+        )
     if "upper" in error or "wrong fs type" in error or "Invalid argument" in error:
         return _fails(
             f"overlayfs cannot write on the disk that holds the sandboxes ({error})",

@@ -47,10 +47,7 @@ async def backend(kind, state):
     assert list(state.iterdir()) == [], "a closed backend left layers behind"
 
 
-@pytest.fixture
-def source(tmp_path) -> Path:
-    """The folder of the host that is placed in the sandbox."""
-    folder = tmp_path / "source"
+def make_source(folder: Path) -> Path:
     (folder / "sub").mkdir(parents=True)
     (folder / "file").write_text("from the host\n")
     (folder / "sub/deep").write_text("deep\n")
@@ -59,8 +56,7 @@ def source(tmp_path) -> Path:
     return folder
 
 
-@pytest.fixture
-def world(source) -> World:
+def world_of(source: Path) -> World:
     return World(
         root=HostRoot(extra=(sys.base_prefix,)),
         places=(Place(source, HOME),),
@@ -70,8 +66,28 @@ def world(source) -> World:
 
 
 @pytest.fixture
+def source(tmp_path) -> Path:
+    """The folder of the host that is placed in the sandbox."""
+    return make_source(tmp_path / "source")
+
+
+@pytest.fixture
+def world(source) -> World:
+    return world_of(source)
+
+
+@pytest.fixture(scope="module")
 def limits() -> Limits:
     return Limits(memory=1 << 30, timeout=60.0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(backend, limits, tmp_path_factory):
+    """One sandbox for all tests of a module that leave it usable: starting one costs an engine its time."""
+    world = world_of(make_source(tmp_path_factory.mktemp("shared") / "source"))
+    sandbox = await backend.start(world, name="shared", limits=limits)
+    yield sandbox
+    await sandbox.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -101,7 +117,8 @@ class Marked:
         found = []
         for entry in os.listdir("/proc"):
             with contextlib.suppress(OSError):
-                if entry.isdigit() and self.word.encode() in Path("/proc", entry, "cmdline").read_bytes().split(b"\0"):
+                words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0") if entry.isdigit() else []
+                if self.word.encode() in words:
                     found.append(int(entry))
         return found
 

@@ -32,34 +32,45 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
         ("f() { return 7; }; f", 7, ""),
         ("trap 'echo trapped' EXIT; exit 4", 4, "trapped\n"),
         ("cat", 0, ""),
-        ("read line; echo \"$?\"", 0, "1\n"),
+        ('read line; echo "$?"', 0, "1\n"),
     ],
 )
-async def test_a_script_ends_as_it_says(sandbox, script, code, output):
-    result = await sandbox.run(script)
+async def test_a_script_ends_as_it_says(shared, script, code, output):
+    result = await shared.run(script)
     assert (result.exit_code, result.output, result.ended) == (code, output, "exited")
-    assert (await sandbox.run("echo next")).output == "next\n"
+    assert (await shared.run("echo next")).output == "next\n"
 
 
 @pytest.mark.parametrize(
     "script",
-    ["echo 'unbalanced", 'echo "unbalanced', "if true", "fi", "(", "}", "cat <<EOF\nnever ended", "case x in", "`", "$("],
+    [
+        "echo 'unbalanced",
+        'echo "unbalanced',
+        "if true",
+        "fi",
+        "(",
+        "}",
+        "cat <<EOF\nnever ended",
+        "case x in",
+        "`",
+        "$(",
+    ],
 )
-async def test_a_broken_script_breaks_only_itself(sandbox, script):
-    await sandbox.run(script, timeout=10)
-    result = await sandbox.run("echo still here")
+async def test_a_broken_script_breaks_only_itself(shared, script):
+    await shared.run(script, timeout=10)
+    result = await shared.run("echo still here")
     assert (result.exit_code, result.output) == (0, "still here\n")
 
 
-async def test_output_keeps_the_order_of_both_streams(sandbox):
+async def test_output_keeps_the_order_of_both_streams(shared):
     script = "for i in 1 2 3 4 5; do echo out$i; echo err$i >&2; done"
     expected = "".join(f"out{i}\nerr{i}\n" for i in range(1, 6))
-    assert (await sandbox.run(script)).output == expected
+    assert (await shared.run(script)).output == expected
 
 
-async def test_ten_megabytes_keep_their_head_and_tail(sandbox, limits):
+async def test_ten_megabytes_keep_their_head_and_tail(shared, limits):
     size = 10 << 20
-    result = await sandbox.run(f"echo first; yes | head -c {size}; echo last")
+    result = await shared.run(f"echo first; yes | head -c {size}; echo last")
     assert result.exit_code == 0
     assert result.output.startswith("first\ny\n") and result.output.endswith("y\nlast\n")
     assert f"\n[... {result.cut} bytes of output were cut here ...]\n" in result.output
@@ -67,37 +78,37 @@ async def test_ten_megabytes_keep_their_head_and_tail(sandbox, limits):
     assert len(result.output) < limits.output + 100
 
 
-async def test_bytes_that_are_no_text_are_replaced(sandbox, python):
-    result = await sandbox.run("printf 'a\\377\\376\\000b\\303\\251'")
+async def test_bytes_that_are_no_text_are_replaced(shared, python):
+    result = await shared.run("printf 'a\\377\\376\\000b\\303\\251'")
     assert result.output == "a\ufffd\ufffd\0bé"
     everything = f"{python} -c 'import os; os.write(1, bytes(range(256)) * 5000)'"
-    assert (await sandbox.run(everything)).exit_code == 0
+    assert (await shared.run(everything)).exit_code == 0
 
 
-async def test_a_command_cannot_print_its_own_end(sandbox):
+async def test_a_command_cannot_print_its_own_end(shared):
     forged = "0" * 32
-    result = await sandbox.run(f"printf '{forged}]0;'; printf '{forged}['; printf '{forged}!;'; exit 5")
+    result = await shared.run(f"printf '{forged}]0;'; printf '{forged}['; printf '{forged}!;'; exit 5")
     assert result.exit_code == 5 and result.output == f"{forged}]0;{forged}[{forged}!;"
 
 
-async def test_a_timeout_kills_everything_and_keeps_what_was_printed(sandbox, marked):
+async def test_a_timeout_kills_everything_and_keeps_what_was_printed(shared, marked):
     script = f"""echo partial
     setsid {marked.sleep} &
     nohup {marked.sleep} >/dev/null 2>&1 &
     (trap '' TERM INT HUP; {marked.sleep}) &
     {marked.sleep}"""
-    result = await sandbox.run(script, timeout=1.0)
+    result = await shared.run(script, timeout=1.0)
     assert (result.exit_code, result.ended, result.output) == (124, "timeout", "partial\n")
     assert marked.gone_within(2), "processes outlived the time-out"
-    assert (await sandbox.run("echo next")).output == "next\n"
+    assert (await shared.run("echo next")).output == "next\n"
 
 
-async def test_a_timeout_ends_a_flood_and_a_forking_command(sandbox, limits):
-    flood = await sandbox.run("yes", timeout=1.0)
+async def test_a_timeout_ends_a_flood_and_a_forking_command(shared, limits):
+    flood = await shared.run("yes", timeout=1.0)
     assert flood.ended == "timeout" and flood.cut > 0 and len(flood.output) < limits.output + 100
-    forking = await sandbox.run("f() { while :; do sleep 0.05 & wait; done; }; f & f & wait", timeout=1.0)
+    forking = await shared.run("f() { while :; do sleep 0.05 & wait; done; }; f & f & wait", timeout=1.0)
     assert forking.ended == "timeout"
-    left = await sandbox.run("ls -d /proc/[0-9]* | wc -l")
+    left = await shared.run("ls -d /proc/[0-9]* | wc -l")
     assert int(left.output) < 12
 
 
@@ -115,12 +126,14 @@ async def test_what_a_child_prints_between_commands_is_dropped(sandbox):
     assert (await sandbox.run("echo second")).output == "second\n"
 
 
-async def test_a_command_may_close_its_streams(sandbox):
-    result = await sandbox.run("echo before; exec >&- 2>&- <&-; exit 6")
+async def test_a_command_may_close_its_streams(shared):
+    result = await shared.run("echo before; exec >&- 2>&- <&-; exit 6")
     assert (result.exit_code, result.output) == (6, "before\n")
 
 
-@pytest.mark.parametrize("script", ["kill -9 $PPID; exit 1", "kill -STOP $PPID; exit 1", "kill -9 0; exit 1", "kill -9 -1"])
+@pytest.mark.parametrize(
+    "script", ["kill -9 $PPID; exit 1", "kill -STOP $PPID; exit 1", "kill -9 0; exit 1", "kill -9 -1"]
+)
 async def test_a_command_that_hits_its_shell_ends_in_a_named_way(sandbox, script):
     try:
         result = await sandbox.run(script, timeout=3)
@@ -131,45 +144,45 @@ async def test_a_command_that_hits_its_shell_ends_in_a_named_way(sandbox, script
             await sandbox.run("true")
 
 
-async def test_scripts_have_no_size_limit(sandbox):
+async def test_scripts_have_no_size_limit(shared):
     long = "x" * 100 + "\n"
     script = f"cat <<'END' | wc -c\n{long * 15000}END\nexit 9"
-    result = await sandbox.run(script)
+    result = await shared.run(script)
     assert (result.exit_code, result.output.strip()) == (9, str(len(long) * 15000))
 
 
-async def test_a_nul_byte_is_refused_with_a_sentence(sandbox):
+async def test_a_nul_byte_is_refused_with_a_sentence(shared):
     with pytest.raises(SandboxError, match="NUL"):
-        await sandbox.run("echo a\0b")
+        await shared.run("echo a\0b")
     with pytest.raises(SandboxError, match="name"):
-        await sandbox.run("true", env={"A-B": "1"})
+        await shared.run("true", env={"A-B": "1"})
 
 
-async def test_the_input_is_exactly_what_was_given(sandbox):
+async def test_the_input_is_exactly_what_was_given(shared):
     data = bytes(range(256)) * 300
-    await sandbox.run("cat >got", stdin=data)
-    assert await sandbox.read("got") == data
-    assert (await sandbox.run("head -c 3; exit 0", stdin=b"abcdef" * 100000)).output == "abc"
-    assert (await sandbox.run("echo unread", stdin=b"x" * 1000000)).output == "unread\n"
+    await shared.run("cat >got", stdin=data)
+    assert await shared.read("got") == data
+    assert (await shared.run("head -c 3; exit 0", stdin=b"abcdef" * 100000)).output == "abc"
+    assert (await shared.run("echo unread", stdin=b"x" * 1000000)).output == "unread\n"
 
 
-async def test_folder_and_environment_are_those_asked_for(sandbox):
+async def test_folder_and_environment_are_those_asked_for(shared):
     home = "/home/someone/project"
-    assert (await sandbox.run("pwd")).output == f"{home}\n"
-    assert (await sandbox.run("pwd", cwd="sub")).output == f"{home}/sub\n"
-    assert (await sandbox.run("pwd", cwd="/usr")).output == "/usr\n"
-    missing = await sandbox.run("echo never", cwd="/not/there")
+    assert (await shared.run("pwd")).output == f"{home}\n"
+    assert (await shared.run("pwd", cwd="sub")).output == f"{home}/sub\n"
+    assert (await shared.run("pwd", cwd="/usr")).output == "/usr\n"
+    missing = await shared.run("echo never", cwd="/not/there")
     assert missing.exit_code == 126 and "/not/there" in missing.output and "never" not in missing.output
-    odd = "it's \"$HOME\" `x`\n\\ ü"
-    result = await sandbox.run('printf "%s|%s" "$FROM_WORLD" "$ODD"', env={"ODD": odd})
+    odd = 'it\'s "$HOME" `x`\n\\ ü'
+    result = await shared.run('printf "%s|%s" "$FROM_WORLD" "$ODD"', env={"ODD": odd})
     assert result.output == f"yes|{odd}"
-    assert (await sandbox.run('echo "${ODD-unset}"')).output == "unset\n"
+    assert (await shared.run('echo "${ODD-unset}"')).output == "unset\n"
 
 
-async def test_commands_asked_for_at_once_run_one_after_the_other(sandbox):
+async def test_commands_asked_for_at_once_run_one_after_the_other(shared):
     scripts = [f"echo {n} >>log; sleep 0.05; echo {n} >>log" for n in range(5)]
-    await asyncio.gather(*(sandbox.run(script) for script in scripts))
-    lines = (await sandbox.read("log")).split()
+    await asyncio.gather(*(shared.run(script) for script in scripts))
+    lines = (await shared.read("log")).split()
     assert lines[::2] == lines[1::2] and sorted(lines[::2]) == [b"0", b"1", b"2", b"3", b"4"]
 
 
@@ -183,8 +196,8 @@ async def test_a_cancelled_command_leaves_the_channel_usable(sandbox, marked):
     assert marked.gone_within(2)
 
 
-async def test_programs_can_be_interrupted(sandbox):
-    result = await sandbox.run("sleep 100 & sleep 0.1; kill -INT $$; sleep 5; echo ignored", timeout=20)
+async def test_programs_can_be_interrupted(shared):
+    result = await shared.run("sleep 100 & sleep 0.1; kill -INT $$; sleep 5; echo ignored", timeout=20)
     assert result.exit_code == 130 and "ignored" not in result.output
 
 
@@ -193,6 +206,6 @@ SCRIPT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=SCRIPT)
-async def test_any_text_reaches_the_shell_unchanged(sandbox, text):
-    result = await sandbox.run(f"cat <<'-end-of-it-'\n{text}\n-end-of-it-\n")
+async def test_any_text_reaches_the_shell_unchanged(shared, text):
+    result = await shared.run(f"cat <<'-end-of-it-'\n{text}\n-end-of-it-\n")
     assert result.output == f"{text}\n"
