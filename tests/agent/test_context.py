@@ -137,8 +137,15 @@ async def test_an_overflow_of_the_cheap_model_is_one_files_matter(scripted, make
 
 @pytest.mark.parametrize("error", [RateLimited("slow down"), BudgetSpent("spent")])
 async def test_the_worlds_faults_and_the_budget_go_up_and_end_the_other_calls(scripted, make_task, error):
-    with pytest.raises(type(error)):
-        await gather(scripted, make_task(FILES), {"relevance": relevant("x"), "relevance/pkg/b.py": error})
+    class Stuck(scripted):
+        async def ask(self, request, at=""):
+            if at != "relevance/pkg/b.py":
+                await asyncio.Event().wait()
+            raise error
+
+    async with asyncio.timeout(20):
+        with pytest.raises(type(error)):
+            await gather_context(Stuck([]), make_task(FILES), SMALL)
     assert len(asyncio.all_tasks()) == 1
 
 
