@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from typing import Any
+from urllib.parse import quote
 
 from .chat import Chat
 from .classify import Asked
@@ -14,6 +16,9 @@ from .quirks import Quirks
 TIMEOUT = 900.0
 """Seconds for one reply. Replies are not streamed, and a long thought takes minutes."""
 _CONNECT = 15.0
+STEP_HEADER = "X-Winnow-Step"
+"""Names the step ("attempt-2/editing/3", percent-encoded), so that a server's log can be read beside the journal."""
+_STEP: ContextVar[str] = ContextVar("step", default="")
 
 
 class OpenAIClient:
@@ -51,6 +56,7 @@ class OpenAIClient:
         )
 
     async def ask(self, request: Request, at: str = "") -> Reply:
+        _STEP.set(at)
         return await self._chat.ask(request)
 
     async def close(self) -> None:
@@ -60,5 +66,8 @@ class OpenAIClient:
     async def _send(self, body: dict[str, Any]) -> Any:
         # The SDK's documented way past its types: validating a prompt of 128,000 tokens and building pydantic objects
         # from the reply would cost more than the call itself, and servers' own fields must come through.
-        answer = await self._client.post("/chat/completions", body=body, cast_to=object)
+        headers = {STEP_HEADER: quote(_STEP.get(), safe="/~")}
+        answer = await self._client.post(
+            "/chat/completions", body=body, cast_to=object, options={"headers": headers}
+        )
         return json.loads(answer) if isinstance(answer, str) else answer
