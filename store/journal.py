@@ -31,7 +31,6 @@ class Journal:
         self._writer = writer
         self._leases = leases
         self._steps: dict[Key, tuple[Step, str | None, str | None]] = {}
-        self._writing: set[Key] = set()
         self._latest: dict[tuple[str, str], tuple[Parts, list[str]]] = {}
         with database.read() as connection:
             where = (schema.steps.c.run == run) & (schema.steps.c.task == task)
@@ -69,7 +68,7 @@ class Journal:
         key = step.key
         if len(step.parts) != len(texts):
             raise ValueError(f"step {key} has {len(step.parts)} parts and {len(texts)} texts")
-        if key in self._steps or key in self._writing:
+        if key in self._steps:
             raise self._twice(key)
         parts, settings = split(step.parts)
         nodes = self._chain(key, parts)
@@ -103,11 +102,7 @@ class Journal:
             self._steps[key] = (without_parts(step), tip, settings)
             self._trajectories.add(key.trajectory)
 
-        self._writing.add(key)
-        try:
-            await self._writer.put(rows, written)
-        finally:
-            self._writing.discard(key)
+        await self._writer.put(rows, written)
 
     def has(self, trajectory: str) -> bool:
         """Whether any step of this trajectory is written."""
