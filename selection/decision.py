@@ -22,6 +22,10 @@ class WrongLabel(ReplyError):
     """The winner that a reply names is not one of those shown."""
 
 
+class TooSoon(ReplyError):
+    """A winner is named before any test has been run."""
+
+
 def read_reply(
     reply: str, labels: list[str], *, tests: bool = True, winner: bool = True
 ) -> Script | Decision:
@@ -39,7 +43,10 @@ def read_reply(
             raise ReplyError("No test can be run any more: name the winner in a WINNER block.")
         return parse_script(block)
     if not winner:
-        raise ReplyError("No test has been run yet: write one in a TEST block before you name the winner.")
+        raise TooSoon(
+            "No test has been run yet: write one in a TEST block before you name the winner. Only where nothing that "
+            "could be run would tell the candidates apart, name the winner once more."
+        )
     lines = [line.strip() for line in block.lines if line.strip()]
     if not lines:
         raise ReplyError(f"The WINNER block is empty: its first line is one of {_said(labels)}.")

@@ -15,17 +15,16 @@ from agent import (
     Run,
     Script,
     Stopped,
-    shown_run,
 )
 from environments import Task
 from models import Message, Model
 from sandbox import Sandbox
 
 from .applying import Changed
-from .decision import Decision, WrongLabel, read_reply
+from .decision import Decision, TooSoon, WrongLabel, read_reply
 from .evidence import UNFIXED, MachineChoice, Test
 from .layers import patched, together
-from .material import Labels, labelled, material, render, unlabelled
+from .material import Labels, labelled, material, render, shown_run, unlabelled
 from .matrix import execute
 from .settings import SelectionSettings
 
@@ -62,14 +61,17 @@ async def select(
     laboratory = _Laboratory(
         base, task, labels, changed, settings, slots or asyncio.Semaphore(len(labels) + 1)
     )
-    wrong, ran = 0, False
+    wrong, may_decide = 0, False
     try:
         while True:
             reply = await talk.ask()
             try:
-                step = read_reply(reply, list(labels), tests=talk.left > 0, winner=ran or talk.left == 0)
+                step = read_reply(
+                    reply, list(labels), tests=talk.left > 0, winner=may_decide or talk.left == 0
+                )
             except ReplyError as error:
                 wrong += isinstance(error, WrongLabel)
+                may_decide = may_decide or isinstance(error, TooSoon)
                 if wrong == 2 or talk.left == 0:
                     return _undecided(
                         labels, f"the selection machine's last reply could not be used: {error}"
@@ -79,7 +81,7 @@ async def select(
             if isinstance(step, Decision):
                 return _decided(step, labels)
             runs = await laboratory.run(step, talk.calls)
-            ran = True
+            may_decide = True
             talk.tell(_result(runs, labels, settings, talk.left))
     except Stopped as stop:
         return _undecided(labels, str(stop))
@@ -164,11 +166,10 @@ def _result(runs: Mapping[str, Run], labels: Labels, settings: SelectionSettings
     groups: dict[Run, list[str]] = {}
     for label in labels:
         groups.setdefault(runs[label], []).append(label)
-    shown = settings.for_conversation()
     return render(
         "machine_result",
-        unfixed=shown_run(runs[UNFIXED], shown),
-        groups=[(names, shown_run(run, shown)) for run, names in groups.items()],
+        unfixed=shown_run(runs[UNFIXED], settings),
+        groups=[(names, shown_run(run, settings)) for run, names in groups.items()],
         left=left,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import Candidate, cut_middle, renderer, shown_file, shown_issue
+from agent import Candidate, Run, cut_middle, fenced, renderer, shown_file, shown_issue
 from environments import Task
 
 from .applying import Changed
@@ -51,6 +51,25 @@ def material(
         ],
         "labels": list(labels),
     }
+
+
+_MEANINGS = {
+    2: "the script saw wrong behaviour",
+    0: "all that it saw was right",
+    1: "something unexpected happened",
+}
+
+
+def shown_run(run: Run, settings: SelectionSettings) -> str:
+    """One run of the machine's script as text, its output cut in the middle."""
+    if run.ended == "timeout":
+        head = f"It did not end within {settings.script_timeout:g} seconds and was stopped."
+    else:
+        head = (
+            f"Exit code: {run.exit_code} ({_MEANINGS.get(run.exit_code, 'not one of 0, 1, 2: it crashed')})"
+        )
+    output = cut_middle(run.output, settings.output_chars)
+    return f"{head}\nOutput:\n{fenced(output)}" if output.strip() else f"{head}\nOutput: none"
 
 
 def unlabelled(reason: str, labels: Labels) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from agent import Candidate
 
@@ -27,7 +28,7 @@ def codemonkeys(evidence: Evidence) -> Ranking:
 
 def most_votes(evidence: Evidence) -> Ranking:
     """The most voted candidate that is worth choosing: CodeMonkeys without its selection machine."""
-    return _ranking(evidence, None)
+    return _ranking(replace(evidence, machine=None), None)
 
 
 def top_shortlist(evidence: Evidence, keep: int = 3) -> tuple[str, ...]:

@@ -123,6 +123,12 @@ async def test_a_malformed_reply_goes_back_and_counts(choose, pair):
     assert "You have 3 replies left" in told.last(1) and "You have 2 replies left" in told.last(2)
 
 
+async def test_a_winner_without_a_test_is_taken_the_second_time(choose, pair, base):
+    choice, told = await choose([winner("A"), winner("A")], pair)
+    assert choice.winner == labelled(pair)["A"].id and len(told.asked) == 2
+    assert base.book["copies"] == []
+
+
 async def test_no_call_left_is_no_selection(choose, pair, base):
     choice, told = await choose([SAME, SAME, SAME, SAME, SAME], pair)
     assert choice.winner is None and "No test can be run any more" in choice.reason

@@ -216,6 +216,7 @@ def test_the_machine_outdoes_votes_only_in_its_own_strategy():
     found = evidence_of({"a": 3, "b": 2}, machine=MachineChoice("b", "a breaks empty input", ("a", "b")))
     assert codemonkeys(found).chosen == "b"
     assert most_votes(found).chosen == "a"
+    assert "machine" not in most_votes(found).why
     assert codemonkeys(found).order[0].reasons[0] == "the selection machine's winner"
 
 
