@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .budget import Budget, Budgeted, Spent, require_price
     from .choices import AllChoices
-    from .choose import open_limit, open_model, stack
+    from .choose import Client, open_limit, open_model, stack
     from .deterministic import DeterministicModel
     from .errors import (
         BudgetSpent,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "budget": ("Budget", "Budgeted", "Spent", "require_price"),
     "choices": ("AllChoices",),
-    "choose": ("open_limit", "open_model", "stack"),
+    "choose": ("Client", "open_limit", "open_model", "stack"),
     "deterministic": ("DeterministicModel",),
     "errors": (
         "BudgetSpent",
@@ -75,6 +75,7 @@ __all__ = [
     "BudgetSpent",
     "Budgeted",
     "Choice",
+    "Client",
     "ContextOverflow",
     "DeterministicModel",
     "Fault",

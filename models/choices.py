@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from dataclasses import replace
 
-from .errors import BudgetSpent
+from .errors import BudgetSpent, ServerFault
 from .protocol import Model, Reply, Request, Usage
 
 
@@ -40,6 +40,8 @@ class AllChoices:
                     raise error
             if failed:
                 break
+            if not any(reply.choices for reply in came):
+                raise ServerFault(f"{self.name} gave no choices.")
             shortest = min(len(reply.choices) for reply in came)
             if shortest < max(sizes):
                 self._most = max(1, shortest)

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from .budget import Budget, Budgeted, require_price
 from .choices import AllChoices
@@ -18,6 +18,16 @@ from .protocol import Model
 from .replay import ReplayModel
 from .retry import PATIENCE, Retrying, Told
 from .warm import Warming
+
+
+class Client(Model, Protocol):
+    """A model as `open_model` gives it."""
+
+    price: Price | None
+
+    async def close(self) -> None:
+        """Close its connections; it answers no more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +77,8 @@ def open_model(
     api_key: str | None = None,
     price: Price | None = None,
     timeout: float | None = None,
-) -> Any:
-    """The plain client for a model's name: a Model with `price` (given, listed or None).
+) -> Client:
+    """The plain client for a model's name, with the price that was given, is listed, or None.
 
     "openai/gpt-5", "gpt-5": OpenAI, or the compatible server at api_base. "vllm/NAME", "ollama/NAME",
     "llamacpp/NAME", "lmstudio/NAME": such a server, by default at its usual local address. "deterministic:FILE",
@@ -111,7 +121,7 @@ def open_limit(name: str, most: int = 256) -> Limit:
 
 
 def stack(
-    client: Any,
+    client: Client,
     *,
     limit: Limit | None = None,
     patience: float = PATIENCE,
@@ -134,7 +144,9 @@ def stack(
     return Warming(AllChoices(Retrying(model, patience, told=told)))
 
 
-def _at_openai(name: str, model: str, api_base: str | None, key: str | None, price: Any, timeout: Any) -> Any:
+def _at_openai(
+    name: str, model: str, api_base: str | None, key: str | None, price: Price | None, timeout: float | None
+) -> Client:
     base = api_base or os.environ.get("OPENAI_BASE_URL") or None
     key = key or os.environ.get("OPENAI_API_KEY") or ("none" if base else None)
     if key is None:
@@ -143,8 +155,14 @@ def _at_openai(name: str, model: str, api_base: str | None, key: str | None, pri
 
 
 def _openai(
-    name: str, model: str, base: str | None, key: str, price: Any, timeout: Any, variable: str
-) -> Any:
+    name: str,
+    model: str,
+    base: str | None,
+    key: str,
+    price: Price | None,
+    timeout: float | None,
+    variable: str,
+) -> Client:
     from .openai_client import TIMEOUT, OpenAIClient
 
     if base is not None and not re.match(r"https?://[^/\s]+", base):
@@ -160,7 +178,9 @@ def _openai(
     )
 
 
-def _litellm(name: str, provider: str, base: str | None, key: str | None, price: Any, timeout: Any) -> Any:
+def _litellm(
+    name: str, provider: str, base: str | None, key: str | None, price: Price | None, timeout: float | None
+) -> Client:
     from .litellm_client import LitellmClient
     from .openai_client import TIMEOUT
 

@@ -137,14 +137,17 @@ def _status(error: Exception, status: int, text: str, asked: Asked) -> ModelErro
 
 def _connection(error: Exception, asked: Asked) -> ModelError:
     causes = {name for cause in _chain(error) for name in _names(cause)}
+    server = _server(asked)
     if causes & {"ConnectError", "ConnectionRefusedError", "ClientConnectorError", "gaierror"}:
         hint = "start it, or check --api-base" if asked.where else "check the network"
-        return Unreachable(f"No connection to {_server(asked)}: {hint}.")
+        return Unreachable(f"{server} cannot be reached: {hint}.")
     if causes & {"ReadTimeout", "ConnectTimeout", "PoolTimeout", "WriteTimeout", "TimeoutError"}:
-        return TimedOut(f"{_server(asked)} gave no answer in time.")
-    if causes & {"JSONDecodeError", "KeyError", "TypeError", "IndexError"}:
-        return ServerFault(f"{_server(asked)} sent a reply that cannot be read: {said(error)}")
-    return Unreachable(f"The connection to {_server(asked)} was cut before the reply was complete.")
+        return TimedOut(f"{server} gave no answer in time.")
+    if "ImportError" in causes:
+        return Refused(f"litellm needs another package for {asked.model}: install it. It says: {said(error)}")
+    if causes & {"ValueError", "LookupError", "TypeError", "AttributeError"}:
+        return ServerFault(f"{server} sent a reply that cannot be read: {said(error)}")
+    return Unreachable(f"{server} cut the connection before its reply was complete.")
 
 
 def _server(asked: Asked) -> str:

@@ -103,6 +103,9 @@ class DeterministicModel:
             await asyncio.sleep(rule.seconds)
         return self.answer(request, at)
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     def answer(self, request: Request, at: str = "") -> Reply:
         """The reply. Raises Refused where no rule answers."""
         if self._answer is not None:

@@ -61,6 +61,9 @@ class LitellmClient:
             num_retries=0,
             max_retries=0,
             drop_params=False,
+            # With tools, litellm would load its gateway for MCP servers, and that needs a package which litellm does
+            # not depend on.
+            **({"_skip_mcp_handler": True} if "tools" in body else {}),
         )
         return answer.model_dump()
 

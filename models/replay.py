@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BudgetSpent, ContextOverflow, Refused, ReplayMismatch
+from .prices import Price
 from .protocol import Reply, Request
 
 VERSION = 1
@@ -27,7 +28,7 @@ class ReplayModel:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self.name = f"replay:{self.path.name}"
-        self.price = None
+        self.price: Price | None = None
         body = _read(self.path)
         self.about = str(body.get("about", ""))
         self._steps: dict[str, Mapping[str, Any]] = {}
@@ -60,6 +61,9 @@ class ReplayModel:
         if (kind := _RAISED.get(reply.get("error", ""))) is not None:
             raise kind(str(reply.get("message", "")))
         return Reply.from_json(json.dumps(reply))
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def write_recording(path: Path | str, about: str, steps: Iterable[Mapping[str, Any]]) -> None:

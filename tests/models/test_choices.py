@@ -9,6 +9,7 @@ from misbehaving import start_server
 from models import (
     AllChoices,
     Budget,
+    DeterministicModel,
     Message,
     OpenAIClient,
     Price,
@@ -98,6 +99,11 @@ async def test_where_the_budget_ends_what_there_is_is_kept():
         reply = await ask(server, replace(of(5), max_tokens=200), stack, budget=Budget(tokens=1050))
         assert 1 <= len(reply.choices) < 5
         assert "budget ended" in reply.notes[0]
+
+
+async def test_a_model_without_choices_is_not_asked_forever():
+    with pytest.raises(ServerFault, match="no choices"):
+        await AllChoices(DeterministicModel(lambda request, at: [])).ask(of(3))
 
 
 class Held:

@@ -23,6 +23,8 @@ from models import (
     ToolCall,
     known_price,
 )
+from models.classify import Asked, classify
+from models.litellm_client import load_litellm
 
 HI = Request((Message("user", "Hi"),), temperature=0.5, max_tokens=20)
 
@@ -176,6 +178,13 @@ async def test_tool_calls_with_anthropic(anthropic):
     answer = Message("tool", "a.py", tool_call_id="t1")
     await client.ask(Request((*HI.messages, choice.message, answer), tools=(tool,)))
     assert server.requests[1]["messages"][1]["content"][0]["type"] == "tool_use"
+
+
+def test_a_package_that_litellm_lacks_is_named_not_retried():
+    error = load_litellm().APIConnectionError("No module named 'boto9'", llm_provider="bedrock", model="x")
+    error.__cause__ = ModuleNotFoundError("No module named 'boto9'")
+    refused = classify(error, Asked("bedrock/x"))
+    assert isinstance(refused, Refused) and "boto9" in str(refused)
 
 
 def test_it_is_imported_by_the_first_call_and_told_to_keep_quiet(server):
