@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from agent import Candidate
+from agent import Candidate, KilledSandbox
 from environments import Task, run_tests
 from environments import TestReport as Report
 from sandbox import Sandbox, SandboxDied
@@ -75,6 +75,8 @@ async def _in_fresh_copy(base: Sandbox, name: str, files: Changed, task: Task, l
             return await run_tests(copy, task.recipe, timeout=limit)
         except SandboxDied:
             continue
+        except KilledSandbox:
+            return None
         finally:
             await copy.close()
     return None

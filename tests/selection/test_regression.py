@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from agent import KilledSandbox
 from environments import TestReport as Report
+from environments import run_tests
+from sandbox import SandboxDied
 from selection import Regression, check_applies, run_regressions
 from selection.regression import EXIT_CODE, _compare, _known
 
@@ -91,6 +94,26 @@ async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
     found = await regressions([candidate("a", {"total.sh": totals.RIGHT})], other, timeout=1.0)
     assert found == {"a": Regression(error=reason)}
     assert not [name for name in base.book["copies"] if "unfixed" not in name]
+
+
+@overlay
+@in_session
+@pytest.mark.parametrize("death", [SandboxDied("gone"), KilledSandbox("gone three times")])
+async def test_a_candidate_with_which_the_tests_end_their_sandbox_breaks_all(
+    regressions, candidate, totals, monkeypatch, death, base
+):
+    async def run(sandbox, recipe, timeout):
+        if "attempt-2" in sandbox.name:
+            raise death
+        return await run_tests(sandbox, recipe, timeout=timeout)
+
+    monkeypatch.setattr("selection.regression.run_tests", run)
+    candidates = [candidate(f"attempt-{i}", {"total.sh": f"echo {i}\n"}) for i in (0, 2)]
+    found = await regressions(candidates)
+    assert found["attempt-0"] == Regression(("nothing added",), passed=1, known=2)
+    assert found["attempt-2"] == Regression(("nothing added", "two zeros"), passed=0, known=2)
+    again = "regression/attempt-2-again" in base.book["copies"]
+    assert again == isinstance(death, SandboxDied)
 
 
 @overlay
