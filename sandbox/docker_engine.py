@@ -65,6 +65,7 @@ class DockerBackend:
 
     async def start(self, world: World, *, name: str, limits: Limits) -> DockerSandbox:
         """See `Backend.start`. The world's layer is made by the first start and waited for by the others."""
+        self._refuse_when_closed()
         ground = await self._ground(world)
         try:
             return await self._launch(ground, world, name, limits)
@@ -150,8 +151,7 @@ class DockerBackend:
         self, ground: Layer, world: World, name: str, limits: Limits, writes: tuple[_Write, ...] = ()
     ) -> DockerSandbox:
         """A running sandbox on `ground`, with `writes` done in it."""
-        if self._closed:
-            raise CannotStart("the docker backend was closed: no sandbox can be started from it")
+        self._refuse_when_closed()
         engine = await self.engine()
         ground.take()
         # Known by its name until its id is: a start that is cancelled while the engine creates it removes it so.
@@ -183,6 +183,10 @@ class DockerBackend:
         self._open.add(sandbox)
         return sandbox
 
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise CannotStart("the docker backend was closed: no sandbox can be started from it")
+
     async def _take_back(self, engine: Engine, container: str, ground: Layer) -> None:
         await engine.call(remove_container, engine, container)
         await give_up(engine, ground)
@@ -196,7 +200,7 @@ class DockerBackend:
             sandbox.container,
             "winnow-copy",
             tag,
-            pause=True,  # children that a command left behind may still write
+            pause=False,  # nobody is left who could write
             conf={"Labels": docker_container.labels(self.run, "layer")},
         )
         ground = sandbox.ground
@@ -329,7 +333,10 @@ class DockerSandbox:
 
     async def _committed(self) -> Layer:
         try:
+            await self._channel.kill_all()  # children that a command left behind may still write
             return await self._backend._commit(self)
+        except SandboxDied as error:
+            raise await self._death(error) from error
         except (Missing, Busy) as error:
             raise await self._death(
                 SandboxDied(f"sandbox {self.name} is gone and cannot be copied")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .docker_client import Busy, Engine, Missing
+from .docker_client import Busy, Engine, Missing, plain_errors
 
 
 @dataclass(slots=True, eq=False)
@@ -41,14 +41,12 @@ async def give_up(engine: Engine, layer: Layer) -> None:
         at = at.below
 
 
-def remove_image(engine: Engine, image: str) -> bool:
-    """Remove an image that nothing uses. -> whether it is gone."""
-    from .docker_client import plain_errors
-
+def remove_image(engine: Engine, image: str, *, steps: bool = False) -> bool:
+    """Remove an image that nothing uses. -> whether it is gone. steps: with the unnamed steps of its build."""
     try:
         with plain_errors():
-            # noprune: an untagged image below may be somebody else's.
-            engine.api.remove_image(image, force=False, noprune=True)
+            # Without `steps`, an unnamed image below stays: it may be somebody else's.
+            engine.api.remove_image(image, force=False, noprune=not steps)
     except Missing:
         return True
     except Busy:

@@ -77,7 +77,7 @@ def _remove(engine: Engine, run: str | None, caches: bool) -> list[str]:
 
     images = list(filter(due, images))
     if caches:
-        images += [image for image in _images(engine, None) if image["Labels"].get(KIND_LABEL) == "cache"]
+        images += filter(_is_cache, _images(engine, None))
     return _sweep(engine, list(filter(due, containers)), images)
 
 
@@ -92,7 +92,7 @@ def _sweep(engine: Engine, containers: list[dict[str, Any]], images: list[dict[s
     # A layer can only go after those on top of it: go round until a round removes nothing.
     left = images
     while left:
-        still = [image for image in left if not remove_image(engine, image["Id"])]
+        still = [image for image in left if not remove_image(engine, image["Id"], steps=_is_cache(image))]
         if len(still) == len(left):
             break  # used by somebody else's container: the next cleaning finds them again
         said += [
@@ -100,6 +100,10 @@ def _sweep(engine: Engine, containers: list[dict[str, Any]], images: list[dict[s
         ]
         left = still
     return said
+
+
+def _is_cache(thing: dict[str, Any]) -> bool:
+    return thing["Labels"].get(KIND_LABEL) == "cache"
 
 
 def _owner(thing: dict[str, Any]) -> str:

@@ -62,12 +62,17 @@ def ensure_image(engine: Engine, name: str, progress: Progress | None = None) ->
     """
     import tenacity
 
-    facts = describe(engine, name)
+    try:
+        facts = describe(engine, name)
+    except CannotStart as error:
+        if "invalid reference" in str(error):
+            raise CannotStart(f"{name!r} is no name of an image") from error
+        raise
     if facts is not None:
         return facts.id
     tries = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(PULL_TRIES),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=20),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 1),
         retry=tenacity.retry_if_exception_type(_PullFailed),
         reraise=True,
     )
@@ -113,8 +118,6 @@ def _refused(name: str, said: str, status: int = 500) -> None:
     low = said.lower()
     if "no space left" in low:
         raise engine_said(said)
-    if "invalid reference" in low or status == 400:
-        raise CannotStart(f"{name!r} is no name of an image")
     for_good = (
         "not found",
         "manifest unknown",

@@ -1,4 +1,4 @@
-"""Fixtures of the docker tests: an engine that is really there, a small root file system, and a look at what is left."""
+"""Fixtures of the docker tests: the real engine, a small root file system, and a look at what is left."""
 
 import os
 import secrets
@@ -35,16 +35,14 @@ def docker_rootfs(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def docker_engine():
-    """The engine, and a check that the tests left no container, image or volume that was not there before."""
+    """The engine. What these tests imported and built goes at the end, and nobody else's."""
     from sandbox.docker_client import connect
-    from sandbox.docker_leftovers import clean_docker
+    from sandbox.docker_leftovers import leave_nothing
+    from sandbox.images import CACHE_RUN
 
     engine = connect()
     yield engine
-    clean_docker(caches=True, engine=engine)
-    mine = {"label": ["winnow.test"]}
-    for image in engine.api.images(filters=mine):
-        engine.api.remove_image(image["Id"], force=True)
+    leave_nothing(engine, CACHE_RUN)
     engine.close()
 
 

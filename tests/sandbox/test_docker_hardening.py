@@ -2,24 +2,44 @@
 
 import asyncio
 import os
+import secrets
 import socket
 
 import pytest
+import pytest_asyncio
 
 from sandbox import Limits, SandboxDied, World
+from sandbox.docker_engine import DockerBackend
 from sandbox.docker_skeleton import bare_image
 from sandbox.protocol import CannotStart, Image, RootFs
 
-pytestmark = pytest.mark.docker
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("hardening"),
+]
 SMALL = Limits(memory=128 << 20, processes=48, cpus=0.5, files=128, disk=1 << 20, timeout=30, output=100_000)
 
 
-@pytest.fixture
-async def box(docker_backend, docker_world):
-    return await docker_backend.start(docker_world, name="hard", limits=SMALL)
+@pytest.fixture(scope="module")
+def world(docker_rootfs):
+    return World(RootFs(docker_rootfs), workdir="/tmp")
 
 
-async def test_as_the_engine_tells_it(box, docker_engine, run_name):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def backend(docker_engine):
+    backend = DockerBackend(f"hard{secrets.token_hex(4)}")
+    yield backend
+    await backend.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def box(backend, world):
+    """One sandbox for all attacks: that it still works for the next one is part of the test."""
+    return await backend.start(world, name="hard", limits=SMALL)
+
+
+async def test_as_the_engine_tells_it(box, backend, docker_engine):
     told = docker_engine.api.inspect_container(box.container)
     host, config = told["HostConfig"], told["Config"]
     assert host["CapDrop"] == ["ALL"] and not host["CapAdd"] and not host["Privileged"]
@@ -29,7 +49,7 @@ async def test_as_the_engine_tells_it(box, docker_engine, run_name):
     assert host["AutoRemove"] and host["Init"] and host["LogConfig"]["Type"] == "none"
     assert host["IpcMode"] == "private" and not host["PidMode"] and not host["Binds"]
     assert config["StdinOnce"] and config["OpenStdin"] and not config["Tty"]
-    assert config["Labels"]["winnow.run"] == run_name
+    assert config["Labels"]["winnow.run"] == backend.run
     assert config["Labels"]["winnow.owner"].startswith(f"{os.getpid()}@")
 
 
@@ -56,9 +76,9 @@ async def test_no_network_not_even_the_hosts_loopback(box):
     assert [line.split(":")[0].strip() for line in seen.output.splitlines() if ":" in line][-1] == "lo"
 
 
-async def test_the_hosts_network_only_when_the_world_says_so(docker_backend, docker_rootfs):
+async def test_the_hosts_network_only_when_the_world_says_so(backend, docker_rootfs):
     world = World(RootFs(docker_rootfs), network="host")
-    box = await docker_backend.start(world, name="open", limits=SMALL)
+    box = await backend.start(world, name="open", limits=SMALL)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -66,8 +86,8 @@ async def test_the_hosts_network_only_when_the_world_says_so(docker_backend, doc
         assert (await box.run(f"bash -c 'echo x >/dev/tcp/127.0.0.1/{port}'")).exit_code == 0
 
 
-async def test_a_fork_bomb_stays_inside_and_the_sandbox_lives(box, docker_backend, docker_world):
-    neighbour = await docker_backend.start(docker_world, name="neighbour", limits=SMALL)
+async def test_a_fork_bomb_stays_inside_and_the_sandbox_lives(box, backend, world):
+    neighbour = await backend.start(world, name="neighbour", limits=SMALL)
     bombing = asyncio.create_task(box.run("b() { b | b & }; b; while :; do :; done", timeout=3))
     await asyncio.sleep(1)
     assert (await neighbour.run("echo fine", timeout=10)).output == "fine\n"
@@ -88,9 +108,9 @@ async def test_too_much_memory_is_the_commands_end_not_the_neighbours(box):
     assert (await box.run("echo alive")).output == "alive\n"
 
 
-async def test_a_sandbox_whose_shell_is_out_of_memory_died_of_it(docker_backend, docker_world):
+async def test_a_sandbox_whose_shell_is_out_of_memory_died_of_it(backend, world):
     tight = Limits(memory=16 << 20, processes=48, timeout=30)
-    box = await docker_backend.start(docker_world, name="tight", limits=tight)
+    box = await backend.start(world, name="tight", limits=tight)
     # What lies in /dev/shm is memory that no kill of a command gives back: in the end the channel's shell must go.
     with pytest.raises(SandboxDied, match="ran out of memory"):
         for _ in range(20):
@@ -110,12 +130,12 @@ async def test_a_flood_of_output_is_cut_and_never_on_the_engines_disk(box, docke
     assert (await box.run("echo fine")).output == "fine\n"
 
 
-async def test_an_image_without_a_shell_is_a_sentence(docker_backend, docker_engine, run_name):
-    image = bare_image(docker_engine, run_name)
+async def test_an_image_without_a_shell_is_a_sentence(backend, docker_engine):
+    image = bare_image(docker_engine, backend.run)
     with pytest.raises(CannotStart, match="no /bin/sh"):
-        await docker_backend.start(World(Image(image)), name="bare", limits=SMALL)
+        await backend.start(World(Image(image)), name="bare", limits=SMALL)
 
 
-async def test_what_cannot_be_given_is_named(docker_backend):
-    said = docker_backend.lacks()
+async def test_what_cannot_be_given_is_named(backend):
+    said = backend.lacks()
     assert any("shifted user ids" in line for line in said) and any("disk" in line for line in said)

@@ -1,0 +1,222 @@
+"""Images on the real engine: built, imported, unpacked, refused; places over what an image holds already."""
+
+import asyncio
+import io
+import os
+import shutil
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from sandbox import Limits, Place, World
+from sandbox.images import build, describe, ensure_image, import_rootfs, unpack
+from sandbox.owner import owner_label
+from sandbox.protocol import CannotStart, Dockerfile, Image, RootFs
+from sandbox.tarballs import add_tree, extract, fingerprint, streamed
+
+SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
+docker = pytest.mark.docker
+
+
+@pytest.fixture
+def base_image(docker_engine, docker_rootfs, run_name):
+    """A name that `FROM` can say."""
+    image = import_rootfs(docker_engine, docker_rootfs)
+    docker_engine.api.tag(image, "winnow-base", run_name)
+    yield f"winnow-base:{run_name}"
+    docker_engine.api.remove_image(f"winnow-base:{run_name}", noprune=True)
+
+
+def dockerfile(folder, text):
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text(text)
+    return Dockerfile(folder / "Dockerfile", folder, network="none")
+
+
+@docker
+async def test_a_dockerfile_is_built_once_and_its_user_and_path_are_kept(
+    docker_backend, docker_engine, base_image, tmp_path
+):
+    (tmp_path / "ctx").mkdir()
+    (tmp_path / "ctx/data").write_text("from the context")
+    file = dockerfile(
+        tmp_path / "ctx",
+        f"FROM {base_image}\nCOPY data /data\nRUN mkdir /made\nENV PATH=/made:/bin HOME=/made\nUSER app:other\n",
+    )
+    said = []
+    first = build(docker_engine, file, said.append)
+    assert any("Step 2" in line for line in said)
+    assert build(docker_engine, file) == first
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/mine").write_text("x")
+    world = World(file, (Place(tmp_path / "src", "/work"),), "/work")
+    box = await docker_backend.start(world, name="built", limits=SMALL)
+    seen = await box.run(
+        "id -u; id -g; echo $PATH; echo $HOME; cat /data; echo y >>mine && cat mine; echo >/made/z || echo no"
+    )
+    assert seen.output.split("\n")[:5] == ["1234", "77", "/made:/bin", "/made", "from the contextxy"]
+    assert seen.output.endswith("no\n")
+    assert (await (await box.copy("again")).run("id -u; cat mine")).output == "1234\nxy\n"
+
+
+@docker
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("FROM {base}\nRUN echo about to fail; exit 3\n", "about to fail"),
+        ("FROM {base}\nNONSENSE\n", "NONSENSE"),
+        ("FROM {base}\nCOPY not-there /\n", "not-there"),
+    ],
+)
+def test_a_build_that_fails_says_where(docker_engine, base_image, tmp_path, text, word):
+    with pytest.raises(CannotStart, match=word):
+        build(docker_engine, dockerfile(tmp_path / "ctx", text.format(base=base_image)))
+
+
+@docker
+def test_a_missing_dockerfile_is_a_sentence(docker_engine, tmp_path):
+    with pytest.raises(CannotStart, match="no Dockerfile"):
+        build(docker_engine, Dockerfile(tmp_path / "nope", tmp_path))
+
+
+@docker
+def test_an_image_that_cannot_be_pulled_is_one_sentence(docker_engine, monkeypatch):
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    with pytest.raises(CannotStart) as said:
+        ensure_image(docker_engine, "localhost:9/nobody/nothing:1")
+    assert "localhost:9/nobody/nothing:1" in str(said.value) and "\n" not in str(said.value)
+    with pytest.raises(CannotStart, match="no name of an image"):
+        ensure_image(docker_engine, "Not A Name")
+
+
+@docker
+def test_a_root_file_system_is_imported_once_per_state(docker_engine, docker_rootfs, tmp_path):
+    copy = tmp_path / "root"
+    shutil.copytree(docker_rootfs, copy, symlinks=True)
+    first = import_rootfs(docker_engine, copy)
+    assert import_rootfs(docker_engine, copy) == first
+    (copy / "etc/new").write_text("x")
+    second = import_rootfs(docker_engine, copy)
+    assert second != first
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "empty", tmp_path / "none"):
+        with pytest.raises(CannotStart):
+            import_rootfs(docker_engine, wrong)
+
+
+@docker
+async def test_a_place_over_an_images_checkout(docker_backend, docker_rootfs, tmp_path):
+    source = tmp_path / "repo"
+    (source / ".git").mkdir(parents=True)
+    (source / ".git/config").write_text("ours")
+    (source / "code.py").write_text("new")
+    (source / "closed").write_text("secret")
+    (source / "closed").chmod(0o600)
+    os.link(source / "code.py", source / "hard")
+    (source / "a b\n'c").write_text("odd name")
+    (source / os.fsdecode(b"\xff\xfe")).write_text("no UTF-8")
+    box = await docker_backend.start(
+        World(RootFs(docker_rootfs), (Place(source, "/testbed"),), "/testbed"), name="over", limits=SMALL
+    )
+    seen = await box.run(
+        "ls -A .git; cat code.py built.so; stat -c ' %a %h' closed hard; cat a*; cat $(printf '\\377\\376')"
+    )
+    assert seen.output == "config\nnewbuilt 600 1\n 644 2\nodd nameno UTF-8"
+
+
+@docker
+async def test_an_image_by_name_in_a_world(docker_backend, base_image):
+    box = await docker_backend.start(World(Image(base_image)), name="named", limits=SMALL)
+    assert (await box.run("cat /testbed/code.py")).output == "old"
+    for source, target in (("/nonexistent/folder", "/x"), ("/usr", "x"), ("/usr", "/proc/x"), ("/usr", "/")):
+        with pytest.raises(CannotStart):
+            world = World(Image(base_image), (Place(Path(source), target),))
+            await docker_backend.start(world, name="no", limits=SMALL)
+
+
+@docker
+async def test_an_image_is_unpacked_once_and_whole(docker_engine, base_image, tmp_path):
+    state = tmp_path / "state"
+    one, two = await asyncio.gather(
+        *(asyncio.to_thread(unpack, docker_engine, base_image, state) for _ in range(2))
+    )
+    assert one == two and one.name == describe(docker_engine, base_image).id.partition(":")[2]
+    assert os.listdir(state) == [one.name], "nothing half-made stays"
+    assert (one / "testbed/.git/HEAD").read_text() == "the image's own history"
+    assert stat.S_IMODE((one / "tmp").stat().st_mode) == 0o1777
+    assert os.access(one / "bin/sh", os.X_OK)
+    mine = {"label": [f"winnow.owner={owner_label()}", "winnow.kind=scratch"]}
+    assert docker_engine.api.containers(all=True, filters=mine) == []
+
+
+def archive(*members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind, link in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            member.size = 4 if kind == tarfile.REGTYPE else 0
+            member.mode = 0o755
+            tar.addfile(member, io.BytesIO(b"evil") if member.size else None)
+    buffer.seek(0)
+    return buffer
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../out", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "{out}"), ("a/f", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "{out}/f"), ("a", tarfile.REGTYPE, "")],
+        [("a", tarfile.SYMTYPE, "{out}"), ("a/d", tarfile.DIRTYPE, "")],
+        [("a", tarfile.SYMTYPE, "{out}"), ("b", tarfile.LNKTYPE, "a/victim")],
+        [("b", tarfile.LNKTYPE, "../victim")],
+    ],
+)
+def test_an_archive_cannot_write_or_reach_outside(tmp_path, members):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "victim").write_text("safe")
+    (tmp_path / "victim").write_text("safe")
+    (tmp_path / "in").mkdir()
+    named = [(name, kind, link.format(out=out)) for name, kind, link in members]
+    with pytest.raises(CannotStart):
+        extract(archive(*named), tmp_path / "in")
+    assert sorted(os.listdir(out)) == ["victim"] and (out / "victim").stat().st_nlink == 1
+    assert (
+        sorted(os.listdir(tmp_path)) == ["in", "out", "victim"] and (tmp_path / "victim").stat().st_nlink == 1
+    )
+
+
+def test_an_absolute_link_and_closed_folders_are_unpacked_as_they_are(tmp_path):
+    made = archive(
+        ("d", tarfile.DIRTYPE, ""), ("d/f", tarfile.REGTYPE, ""), ("l", tarfile.SYMTYPE, "/etc/passwd")
+    )
+    extract(made, tmp_path)
+    assert os.readlink(tmp_path / "l") == "/etc/passwd" and (tmp_path / "d/f").read_text() == "evil"
+
+
+def test_a_fingerprint_notices_what_changes(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/f").write_text("one")
+    seen = {fingerprint(tmp_path)}
+    (tmp_path / "d/f").write_text("two")
+    seen.add(fingerprint(tmp_path))
+    (tmp_path / "d/f").chmod(0o600)
+    seen.add(fingerprint(tmp_path))
+    (tmp_path / "d/l").symlink_to("f")
+    seen.add(fingerprint(tmp_path))
+    (tmp_path / "d/f").rename(tmp_path / "d/g")
+    seen.add(fingerprint(tmp_path))
+    assert len(seen) == 5 and fingerprint(tmp_path) in seen
+
+
+def test_what_cannot_be_packed_is_a_sentence_and_a_reader_that_gives_up_does_not_hang(tmp_path):
+    (tmp_path / "f").write_bytes(b"x" * 1_000_000)
+    with pytest.raises(RuntimeError), streamed(lambda tar: add_tree(tar, tmp_path, "/x")) as stream:
+        stream.read(10)
+        raise RuntimeError
+    with pytest.raises(CannotStart), streamed(lambda tar: add_tree(tar, tmp_path / "gone", "/x")) as stream:
+        stream.read()
