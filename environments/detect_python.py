@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox import Place
@@ -48,14 +48,20 @@ def find_python(tree: Path, at: str, environ: Mapping[str, str]) -> Python:
                 folder, f"{at}/{name}", (), f"{name} in the repository is the Python environment"
             )
     activated = environ.get("VIRTUAL_ENV", "")
-    if activated and (Path(activated) / "bin/python").exists():
+    ours = Path(sys.prefix)
+    if (
+        activated
+        and (Path(activated) / "bin/python").exists()
+        and Path(activated).resolve() != ours.resolve()
+    ):
         folder = Path(activated)
         why = f"{activated} is the Python environment: it is activated (VIRTUAL_ENV)"
         return _environment(folder, activated, (Place(folder, activated),), why)
     if sys.prefix != sys.base_prefix:
-        folder = Path(sys.prefix)
-        why = f"{folder} is the Python environment: it runs Winnow, and the repository has none of its own"
-        return _environment(folder, str(folder), (Place(folder, str(folder)),), why)
+        # Winnow's own is shown as it is, read-only: nobody changes it for a task, and it takes seconds to copy.
+        why = f"{ours} is the Python environment: it runs Winnow, and the repository has none of its own"
+        found = _environment(ours, str(ours), (), why)
+        return replace(found, needs=(str(ours), *found.needs))
     executable = Path(sys.executable)
     return Python(
         folder=str(executable.parent),

@@ -56,7 +56,7 @@ _COUNTS = re.compile(
 _VERBOSE_LINE = re.compile(
     r"^(\S.*?::.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?: \(.*\))?(?:\s+\[ *\d+%\])?$"
 )
-_XDIST_LINE = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S.*)$")
+_XDIST_LINE = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S.*?) *$")
 
 
 def pytest_log(log: str) -> tuple[Results, bool]:
@@ -119,6 +119,7 @@ _UNIT_WORDS: tuple[tuple[str, Outcome], ...] = (
     ("ok", "passed"),
 )
 _UNIT_NAME = re.compile(r"^(\w+) \(([\w.<>]+)\)")
+_UNIT_SKIPPED = re.compile(r" \.\.\. (skipped ['\"].*['\"])$")  # the reason may hold " ... ok"
 _UNIT_SECTION = re.compile(r"^(FAIL|ERROR): (\w+) \(([\w.<>]+)\)", re.MULTILINE)
 _UNIT_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 _UNIT_END = re.compile(r"^(?:OK|FAILED|NO TESTS RAN)(?: \(.*\))?$", re.MULTILINE)
@@ -136,7 +137,8 @@ def unittest_log(log: str) -> tuple[Results, bool]:
         named = _UNIT_NAME.match(line)
         if named and not line.startswith(("FAIL:", "ERROR:")):
             waiting = _unit_name(*named.groups())
-        head, dots, tail = line.rpartition(" ... ")
+        skipped = _UNIT_SKIPPED.search(line)
+        dots, tail = (" ... ", skipped.group(1)) if skipped else line.rpartition(" ... ")[1:]
         outcome = _unit_outcome(tail if dots else line, alone=not dots)
         if waiting and outcome and (dots or not named):
             pairs.append((waiting, outcome))

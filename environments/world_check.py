@@ -29,7 +29,7 @@ for name in sys.argv[2:]:
 print("MARK" + json.dumps([os.path.realpath(sys.argv[1]), found]))
 """.replace("MARK", _MARK)
 _TOOLS = {
-    "pytest": "$(command -v python || command -v python3) -m pytest --version",
+    "pytest": '"$(command -v python || command -v python3)" -m pytest --version',
     "go": "go version",
     "cargo": "cargo --version",
 }
@@ -89,7 +89,7 @@ async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
     at, names = task.snapshot.at, import_names(task.snapshot.tree)
     if not names:
         return []
-    python = "$(command -v python || command -v python3)"
+    python = '"$(command -v python || command -v python3)"'
     words = " ".join(shlex.quote(word) for word in (at, *names))
     said = await sandbox.run(f"{python} - {words}", stdin=_FIND.encode(), cwd="/tmp", timeout=_SECONDS)
     answers = [line for line in said.output.splitlines() if line.startswith(_MARK)]
