@@ -74,6 +74,8 @@ async def test_a_cancelled_call_gives_its_place_on():
     first, second, third = (asyncio.create_task(model.ask(HI, name)) for name in "abc")
     await settle()
     second.cancel()
+    await settle()
+    assert limit.waiting == 1
     first.cancel()
     await settle()
     assert gate.order == ["a", "c"]
