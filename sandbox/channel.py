@@ -10,8 +10,8 @@ What goes over the stream for one command, with a fresh random nonce of 32 hex d
 
 Everything before `NONCE[` is noise of stray children and dropped; the first NONCE after it ends the output. The
 two subshells are there so that a command which kills its parent shell still gets its end marker. A time-out sends
-`kill -9 -1; printf 'NONCE!;'`: kill is a builtin, it signals every process of the pid namespace but the shell
-itself and init. When stdin ends, a trap does the same, so a sandbox ends with its channel.
+`kill -9 -1` until nobody is left, then `printf 'NONCE!;'`: kill is a builtin, it signals every process of the pid
+namespace but the shell itself and init. When stdin ends, a trap does the same: a sandbox ends with its channel.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ FILE_TIME = 120.0
 
 PIECE = 4 << 20
 """Bytes of a file written by one command: the shell holds a whole command in memory before it runs it."""
+
+KILL = "while kill -9 -1; do jobs >/dev/null; done"
+"""Kills everybody else and waits until they are gone and taken from the process table: then kill finds nobody."""
 
 LINE = 32 << 10
 """Bytes given back by one printf."""
@@ -159,7 +162,11 @@ class Channel:
                 raise SandboxError(f"Writing {path} in the sandbox took more than {FILE_TIME:.0f} s.")
             if code != 0:
                 said = " ".join(capture.text()[0].split()) or f"exit code {code}"
-                if "No space left" in said:
+                # Some shells' printf names no reason, so a program is asked for one in its place.
+                why = await self.run(
+                    f"LC_ALL=C; export LC_ALL; head -c 100000 /dev/zero >>{where}", timeout=GRACE
+                )
+                if "No space left" in said + why.output:
                     raise DiskFull(f"Writing {path} in the sandbox failed: its disk is full.")
                 raise SandboxError(f"Writing {path} in the sandbox failed: {said}.")
 
@@ -168,7 +175,7 @@ class Channel:
         async with self._lock:
             await self._open()
             nonce = secrets.token_hex(16)
-            body = f"kill -9 -1; printf '{nonce}[{nonce}]0;'\n".encode()
+            body = f"{KILL}; printf '{nonce}[{nonce}]0;'\n".encode()
             await self._exchange(nonce, body, Capture(0), GRACE)
 
     async def abandon(self) -> None:
@@ -200,12 +207,12 @@ class Channel:
             if await self._until(frame, started + timeout):
                 return frame.code, False
             frame.expect_kill()
-            await self._send(f"kill -9 -1; printf '{nonce}!;'\n".encode(), GRACE)
+            await self._send(f"{KILL}; printf '{nonce}!;'\n".encode(), GRACE)
             if await self._until(frame, time.monotonic() + GRACE):
                 return frame.code, True
         except asyncio.CancelledError:
             # The command goes on without us; the next one, or the end of the stream, takes it away.
-            self._tidy = b"kill -9 -1; jobs >/dev/null\n"
+            self._tidy = f"{KILL}\n".encode()
             raise
         self.closed = True
         raise SandboxDied(f"The sandbox's shell did not answer within {GRACE:.0f} s of a kill.")

@@ -124,5 +124,5 @@ def _whole_start(data: bytes) -> bytes:
     """Without the rest of a UTF-8 character that was cut off at the start."""
     for at in range(min(4, len(data))):
         if data[at] & 0xC0 != 0x80:
-            return data[at:] if at < 4 else data
-    return data
+            return data[at:]
+    return data if len(data) > 3 else b""

@@ -126,6 +126,9 @@ class OverlayBackend:
         try:
             argv = chain(self._folder, world, overlays, limits, first=not below)
             await sandbox.begin(argv, self._folder / layer / "log")
+        except OSError as error:
+            await sandbox.close()
+            raise refused(error, self._folder) from error
         except BaseException:
             await sandbox.close()
             raise

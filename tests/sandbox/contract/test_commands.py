@@ -99,7 +99,7 @@ async def test_a_timeout_kills_everything_and_keeps_what_was_printed(shared, mar
     {marked.sleep}"""
     result = await shared.run(script, timeout=1.0)
     assert (result.exit_code, result.ended, result.output) == (124, "timeout", "partial\n")
-    assert marked.gone_within(2), "processes outlived the time-out"
+    assert marked.alive() == [], "processes outlived the time-out"
     assert (await shared.run("echo next")).output == "next\n"
 
 
@@ -108,8 +108,8 @@ async def test_a_timeout_ends_a_flood_and_a_forking_command(shared, limits):
     assert flood.ended == "timeout" and flood.cut > 0 and len(flood.output) < limits.output + 100
     forking = await shared.run("f() { while :; do sleep 0.05 & wait; done; }; f & f & wait", timeout=1.0)
     assert forking.ended == "timeout"
-    left = await shared.run("ls -d /proc/[0-9]* | wc -l")
-    assert int(left.output) < 12
+    left = await shared.run("echo /proc/[0-9]* | wc -w")
+    assert int(left.output) < 20
 
 
 async def test_a_background_child_does_not_hold_its_command_up(sandbox, marked):

@@ -1,0 +1,388 @@
+"""What only overlay sandboxes do: layers, owners, protections that fail when taken away, an ordinary user."""
+
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240 (short looks at the machine from outside)
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import (
+    CannotStart,
+    DiskFull,
+    HostRoot,
+    Image,
+    Limits,
+    OverlayBackend,
+    Place,
+    RootFs,
+    SandboxDied,
+    SandboxError,
+    World,
+    chain,
+    host,
+    overlay_probe,
+    probe_overlay,
+)
+from sandbox.leftovers import clean_overlay
+
+pytestmark = pytest.mark.overlay
+ROOT = os.geteuid() == 0
+only_root = pytest.mark.skipif(not ROOT, reason="what is protected here is root's power over the host")
+
+
+@pytest.fixture(autouse=True)
+async def works():
+    probe = await probe_overlay()
+    if not probe.works:
+        pytest.skip(f"{probe.why} {probe.cure}")
+
+
+@pytest.fixture
+async def backend(tmp_path):
+    backend = OverlayBackend("overlay-test", tmp_path / "state")
+    yield backend
+    await backend.close()
+
+
+def placed(tmp_path: Path, target="/work/deep/project") -> World:
+    source = tmp_path / "source"
+    source.mkdir(exist_ok=True)
+    (source / "file").write_text("host")
+    return World(places=(Place(source, target),), workdir=target)
+
+
+async def test_sealing_ends_the_parents_processes(backend, tmp_path):
+    parent = await backend.start(placed(tmp_path), name="parent", limits=Limits())
+    await parent.run("(while :; do echo x >>growing; done) & sleep 0.1")
+    pid = parent.pid
+    copy = await parent.copy("copy")
+    assert parent.pid is None and not Path("/proc", str(pid)).exists()
+    assert await parent.read("growing") == await copy.read("growing")
+
+
+async def test_layers_go_with_the_last_that_stands_on_them(backend, tmp_path):
+    parent = await backend.start(placed(tmp_path), name="parent", limits=Limits())
+    state = tmp_path / "state/overlay-test"
+    child = await parent.copy("child")
+    grandchild = await child.copy("grandchild")
+    await parent.close()
+    await child.close()
+    assert sorted(p.name for p in state.iterdir()) == ["1", "2", "3", "owner", "skeleton"]
+    await grandchild.close()
+    assert sorted(p.name for p in state.iterdir()) == ["owner", "skeleton"]
+    await backend.close()
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "mv /work /gone; ln -s /oldroot{outside} /work",
+        "mv /work/deep /gone; ln -s /oldroot{outside} /work/deep",
+        "mv /work /gone; ln -s ../oldroot{outside} /work",
+        "mv /work /gone; ln -s /newroot/tmp /work",
+    ],
+)
+async def test_a_link_in_the_way_of_a_mount_leads_nowhere(backend, tmp_path, attack):
+    """bubblewrap makes mount points while it can still reach the host's root, and it is root there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    sandbox = await backend.start(placed(tmp_path), name="hostile", limits=Limits())
+    assert (await sandbox.run(attack.format(outside=outside), cwd="/")).exit_code == 0
+    with pytest.raises(SandboxError, match="link"):
+        await sandbox.copy("copy")
+    assert list(outside.iterdir()) == []
+
+
+@only_root
+async def test_without_the_check_such_a_link_would_lead_out(backend, tmp_path, monkeypatch):
+    monkeypatch.setattr(chain, "_on_the_way", lambda target, overlays: iter(()))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    sandbox = await backend.start(placed(tmp_path), name="hostile", limits=Limits())
+    await sandbox.run(f"mv /work /gone; ln -s /oldroot{outside} /work", cwd="/")
+    with contextlib.suppress(SandboxError):
+        await sandbox.copy("copy")
+    assert list(outside.iterdir()) != []
+
+
+@only_root
+async def test_without_the_read_only_kernel_files_root_could_change_the_host(backend, monkeypatch):
+    monkeypatch.setattr(chain, "kernel_binds", list)
+    sandbox = await backend.start(World(), name="open", limits=Limits())
+    value = Path("/proc/sys/vm/swappiness").read_text().strip()
+    assert (await sandbox.run(f"echo {value} >/proc/sys/vm/swappiness")).exit_code == 0
+
+
+async def test_without_the_allow_list_the_host_would_show(backend, tmp_path, monkeypatch):
+    secret = tmp_path / "secret"
+    secret.write_text("the host's")
+    sandbox = await backend.start(World(), name="closed", limits=Limits())
+    assert (await sandbox.run(f"cat {secret}")).exit_code != 0
+    monkeypatch.setattr(
+        chain, "host_binds", lambda extra: [*host.host_binds(()), (str(tmp_path), str(tmp_path))]
+    )
+    opened = await backend.start(World(), name="open", limits=Limits())
+    assert (await opened.run(f"cat {secret}")).output == "the host's"
+
+
+async def test_without_a_namespace_of_its_own_user_namespaces_would_work(backend, monkeypatch):
+    if not chain.disables_userns():
+        pytest.skip("this bubblewrap (before 0.8) cannot switch user namespaces off")
+    closed = await backend.start(World(), name="closed", limits=Limits())
+    assert (await closed.run("unshare -U true")).exit_code != 0
+    monkeypatch.setattr(chain, "disables_userns", lambda: False)
+    opened = await backend.start(World(), name="open", limits=Limits())
+    assert (await opened.run("unshare -U true")).exit_code == 0
+
+
+async def test_limits_of_each_process(backend):
+    limits = Limits(memory=200 << 20, files=64, disk=1 << 20)
+    sandbox = await backend.start(World(HostRoot((sys.base_prefix,))), name="small", limits=limits)
+    assert (await sandbox.run("ulimit -n")).output == "64\n"
+    hog = await sandbox.run(f"{sys.base_prefix}/bin/python3 -c 'x = bytearray(400 << 20)'")
+    assert hog.exit_code != 0 and "MemoryError" in hog.output
+    assert (await sandbox.run("head -c 3000000 /dev/zero >/tmp/big")).exit_code != 0
+    assert (await sandbox.run("stat -c %s /tmp/big")).output == f"{1 << 20}\n"
+    assert any("memory" in line for line in backend.lacks())
+    assert all(line.startswith("overlay: ") and line.endswith(".") for line in backend.lacks())
+
+
+@only_root
+async def test_a_full_disk_is_a_sentence(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small)], check=True)
+    backend = OverlayBackend("full", small / "state")
+    try:
+        sandbox = await backend.start(World(), name="filler", limits=Limits())
+        with pytest.raises(DiskFull):
+            await sandbox.write("/tmp/big", b"x" * (10 << 20))
+        await sandbox.run("cat /dev/zero >/tmp/rest")
+        with pytest.raises(DiskFull):
+            await backend.start(World(), name="late", limits=Limits())
+        assert (await sandbox.run("echo alive")).output == "alive\n"
+    finally:
+        await backend.close()
+        subprocess.run(["umount", str(small)], check=True)
+
+
+async def test_a_root_file_system_of_its_own(backend, docker_rootfs, tmp_path):
+    world = World(RootFs(docker_rootfs), places=placed(tmp_path).places, workdir="/testbed")
+    sandbox = await backend.start(world, name="rootfs", limits=Limits())
+    assert (await sandbox.run("cat code.py; ls /usr; cat /work/deep/project/file")).output == "oldbin\nhost"
+    await sandbox.write("code.py", b"new")
+    copy = await sandbox.copy("copy")
+    assert await copy.read("code.py") == b"new"
+    assert (docker_rootfs / "testbed/code.py").read_text() == "old"
+    assert not (docker_rootfs / "work").exists()
+    with pytest.raises(CannotStart, match="no root file system"):
+        await backend.start(World(RootFs(tmp_path)), name="empty", limits=Limits())
+
+
+@pytest.mark.docker
+async def test_an_image_is_unpacked_once(backend, docker_engine, docker_rootfs):
+    from sandbox.images import import_rootfs
+
+    image = await asyncio.to_thread(import_rootfs, docker_engine, docker_rootfs)
+    starts = [
+        backend.start(World(Image(image), workdir="/testbed"), name=f"i{n}", limits=Limits())
+        for n in range(3)
+    ]
+    for started in await asyncio.gather(*starts):
+        assert (await started.run("cat code.py")).output == "old"
+    with pytest.raises(CannotStart):
+        await backend.start(World(Image("winnow.invalid/no/such:image")), name="none", limits=Limits())
+
+
+async def test_a_run_has_one_owner_and_its_leftovers_are_its_own(tmp_path):
+    state = tmp_path / "state"
+    backend = OverlayBackend("mine", state)
+    sandbox = await backend.start(World(), name="a", limits=Limits())
+    with pytest.raises(CannotStart, match="still lives"):
+        await OverlayBackend("mine", state).start(World(), name="b", limits=Limits())
+    assert clean_overlay(state) == []
+    with pytest.raises(SandboxError, match=f"process {os.getpid()}"):
+        clean_overlay(state, "mine")
+    assert (await sandbox.run("echo here")).output == "here\n"
+    assert clean_overlay(state, "unknown") == []
+    for wrong in ("", "..", "../up", "a/b", ".hidden", "a b"):
+        with pytest.raises(SandboxError):
+            clean_overlay(state, wrong)
+        with pytest.raises(SandboxError):
+            OverlayBackend(wrong, state)
+    await backend.close()
+
+
+async def test_leftovers_of_a_dead_run_go_whatever_their_modes(tmp_path):
+    state = tmp_path / "state"
+    for run in ("dead", "resumed"):
+        work = state / run / "7/work0/work/deep"
+        work.mkdir(parents=True)
+        (work / "file").write_text("x")
+        (state / run / "owner").write_text("1\n")
+        (state / run / "7/link").symlink_to(tmp_path / "kept")
+        for folder in (work, work.parent):
+            folder.chmod(0)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/file").write_text("x")
+    (state / "foreign").mkdir()  # no owner file: not made by us
+    resumed = OverlayBackend("resumed", state)
+    sandbox = await resumed.start(World(), name="a", limits=Limits())
+    assert not (state / "resumed/7").exists()
+    assert clean_overlay(state) == ["overlay layers of run dead"]
+    assert (await sandbox.run("echo here")).output == "here\n"
+    await resumed.close()
+    assert sorted(p.name for p in state.iterdir()) == ["foreign"]
+    assert (tmp_path / "kept/file").exists()
+
+
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from sandbox import *
+async def main():
+    backend = OverlayBackend("starter", Path(sys.argv[1]))
+    await backend.start(World(), name="first", limits=Limits())
+    print("ready", flush=True)
+    while True:
+        await asyncio.gather(*(backend.start(World(), name="x", limits=Limits()) for _ in range(4)))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.02, 0.05, 0.11])
+async def test_an_owner_killed_while_it_starts_sandboxes_leaves_none(tmp_path, after):
+    folder = str(Path(chain.__file__).parents[1])
+    argv = [sys.executable, "-c", STARTER, str(tmp_path / "state")]
+    owner = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, cwd=folder, env={**os.environ, "PYTHONPATH": folder}
+    )
+    assert owner.stdout.readline() == b"ready\n"
+    await asyncio.sleep(after)
+    before = _namespaces_of(owner.pid)
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    deadline = time.monotonic() + 5
+    while left := [pid for pid in before if Path("/proc", pid).exists()]:
+        assert time.monotonic() < deadline, f"processes {left} outlived their owner"
+        await asyncio.sleep(0.05)
+    assert clean_overlay(tmp_path / "state") == ["overlay layers of run starter"]
+
+
+def _namespaces_of(pid: int) -> list[str]:
+    """All descendants of a process."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            parents[entry] = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[1]
+    found, level = [], [str(pid)]
+    while level:
+        level = [child for child, parent in parents.items() if parent in level]
+        found += level
+    return found
+
+
+async def test_an_image_without_a_shell_is_a_sentence(backend, tmp_path):
+    (tmp_path / "rootfs/bin").mkdir(parents=True)
+    with pytest.raises(CannotStart, match="no /bin/sh"):
+        await backend.start(World(RootFs(tmp_path / "rootfs")), name="empty", limits=Limits())
+    assert sorted(p.name for p in (tmp_path / "state/overlay-test").iterdir()) == ["owner"]
+
+
+async def test_the_probe_says_what_to_do(monkeypatch, tmp_path):
+    assert (await probe_overlay(tmp_path / "not/yet/there")).works
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(overlay_probe, "CHAIN_ENV", {"PATH": str(tmp_path)})
+    missing = await probe_overlay()
+    assert not missing.works and "bwrap" in missing.why and "apt-get install -y bubblewrap" in missing.cure
+    monkeypatch.setattr(overlay_probe.platform, "system", lambda: "Darwin")
+    assert "Docker" in (await probe_overlay()).cure
+
+
+async def test_the_probe_explains_a_kernel_that_refuses(monkeypatch):
+    async def refused(folder):
+        raise CannotStart("unshare: write failed /proc/self/uid_map: Operation not permitted")
+
+    monkeypatch.setattr(overlay_probe, "_try", refused)
+    monkeypatch.setattr(overlay_probe.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(overlay_probe, "_setting", {"kernel/apparmor_restrict_unprivileged_userns": "1"}.get)
+    restricted = await probe_overlay()
+    assert "AppArmor" in restricted.why
+    assert restricted.cure == "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+
+
+async def test_a_dead_sandbox_can_be_closed_and_is_not_copied(backend):
+    sandbox = await backend.start(World(), name="dying", limits=Limits())
+    with pytest.raises(SandboxDied):
+        await sandbox.run("kill -9 -1")
+    with pytest.raises(SandboxDied):
+        await sandbox.copy("copy")
+    await sandbox.close()
+
+
+@pytest.fixture
+def ordinary():
+    """A user made for the test. -> their number, and the words that start a program as them"""
+    if not ROOT:
+        pytest.skip("the tests run as an ordinary user already")
+    name = f"winnow-{secrets.token_hex(3)}"
+    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
+    made = pwd.getpwnam(name)
+    # setpriv itself still finds programs with root's rights: the shell between starts them with the user's.
+    words = ["setpriv", f"--reuid={made.pw_uid}", f"--regid={made.pw_gid}", "--clear-groups"]
+    yield made.pw_uid, [*words, "/bin/sh", "-c", 'exec "$@"', "sh"]
+    subprocess.run(["userdel", name], check=True)
+
+
+def _copied(folder: Path, uid: int) -> None:
+    """The room and its contract where an ordinary user can read them: a checkout may lie in root's home."""
+    here, caches = Path(__file__).parents[2], shutil.ignore_patterns("__pycache__")
+    shutil.copytree(here / "sandbox", folder / "sandbox", ignore=caches)
+    shutil.copytree(here / "tests/sandbox/contract", folder / "tests/sandbox/contract", ignore=caches)
+    shutil.copy(here / "pyproject.toml", folder)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, -1)
+
+
+def _python(as_user: list[str], env: dict[str, str]) -> str | None:
+    check = "import sys, pytest, pytest_asyncio, hypothesis; assert sys.version_info >= (3, 11)"
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            subprocess.run([*as_user, python, "-c", check], env=env, cwd="/", capture_output=True, check=True)
+            return python
+    return None
+
+
+async def test_the_contract_holds_for_an_ordinary_user(ordinary):
+    uid, as_user = ordinary
+    folder = Path(f"/tmp/winnow-user-{secrets.token_hex(4)}")
+    packages = str(Path(pytest.__file__).parents[1])
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}:{packages}", "HOME": str(folder)}
+    try:
+        _copied(folder, uid)
+        python = _python(as_user, env)
+        if python is None:
+            pytest.skip("no Python 3.11 with pytest here that an ordinary user may run")
+        argv = [*as_user, python, "-m", "pytest", "-q", "-k", "overlay", "-p", "no:cacheprovider"]
+        argv += [f"--basetemp={folder}/t", "tests/sandbox/contract"]
+        process = await asyncio.create_subprocess_exec(
+            *argv, env=env, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        said = (await process.communicate())[0].decode()
+        print(said)
+        assert process.returncode == 0, said
+        assert " passed" in said
+    finally:
+        shutil.rmtree(folder)
