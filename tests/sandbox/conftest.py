@@ -66,7 +66,7 @@ async def docker_backend(docker_engine, run_name):
 
 @pytest.fixture
 def docker_world(docker_rootfs, tmp_path):
-    """A world on the small root file system with one place at /work/repo."""
+    """A world on the small root file system with one place at /srv/repo."""
     from sandbox.protocol import Place, RootFs, World
 
     source = tmp_path / "repo"
@@ -76,4 +76,4 @@ def docker_world(docker_rootfs, tmp_path):
     (source / "script").chmod(0o755)
     (source / "link").symlink_to("deep/file")
     (source / "out").symlink_to("/etc/passwd")
-    return World(root=RootFs(docker_rootfs), places=(Place(source, "/work/repo"),), workdir="/work/repo")
+    return World(root=RootFs(docker_rootfs), places=(Place(source, "/srv/repo"),), workdir="/srv/repo")

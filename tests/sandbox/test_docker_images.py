@@ -51,7 +51,7 @@ async def test_a_dockerfile_is_built_once_and_its_user_and_path_are_kept(
     assert build(docker_engine, file) == first
     (tmp_path / "src").mkdir()
     (tmp_path / "src/mine").write_text("x")
-    world = World(file, (Place(tmp_path / "src", "/work"),), "/work")
+    world = World(file, (Place(tmp_path / "src", "/srv/work"),), "/srv/work")
     box = await docker_backend.start(world, name="built", limits=SMALL)
     seen = await box.run(
         "id -u; id -g; echo $PATH; echo $HOME; cat /data; echo y >>mine && cat mine; echo >/made/z || echo no"

@@ -118,7 +118,7 @@ async def test_the_layer_of_a_world_is_made_once_for_many_starts(docker_backend,
 
 
 async def test_a_failed_layer_is_no_verdict_for_ever(docker_backend, docker_rootfs, tmp_path):
-    world = World(RootFs(docker_rootfs), (Place(tmp_path / "late", "/work/repo"),), "/work/repo")
+    world = World(RootFs(docker_rootfs), (Place(tmp_path / "late", "/srv/repo"),), "/srv/repo")
     with pytest.raises(CannotStart, match="late"):
         await docker_backend.start(world, name="x", limits=SMALL)
     (tmp_path / "late").mkdir()

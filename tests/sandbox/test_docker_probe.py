@@ -208,7 +208,7 @@ async def test_an_engine_that_is_restarted_is_a_death_and_a_new_start_works(
     await asyncio.to_thread(start)
     backend = DockerBackend("restart")
     (tmp_path / "repo").mkdir()
-    world = World(RootFs(docker_rootfs), (Place(tmp_path / "repo", "/work"),), "/work")
+    world = World(RootFs(docker_rootfs), (Place(tmp_path / "repo", "/srv/work"),), "/srv/work")
     box = await backend.start(world, name="before", limits=SMALL)
     await box.run("echo >f")
     copy = await box.copy("copy")
