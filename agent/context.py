@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from environments import Task
 from models import ContextOverflow, Message, Model, Request, estimate_tokens
@@ -17,6 +17,7 @@ from models import ContextOverflow, Message, Model, Request, estimate_tokens
 from .blocks import ReplyError, read_blocks
 from .render import render, shown_file, shown_issue
 from .settings import ContextSettings
+from .together import together
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ async def _relevant(
             _summary,
         )
 
-    answers = await _all([one(path) for path in asked])
+    answers = await together([one(path) for path in asked])
     relevant = {}
     for path, (summary, problem) in zip(asked, answers, strict=True):
         if problem:
@@ -135,7 +136,7 @@ async def _ranked(
         )
 
     rankings = []
-    for i, (ranking, problem) in enumerate(await _all([one(i) for i in range(settings.rankings)])):
+    for i, (ranking, problem) in enumerate(await together([one(i) for i in range(settings.rankings)])):
         if ranking is None:
             notes.append(f"Ranking {i + 1} was left out: {problem}")
         else:
@@ -236,14 +237,3 @@ def _source_texts(task: Task) -> tuple[dict[str, str], list[str]]:
 def _size(path: str, text: str) -> int:
     """Tokens that a file takes in a prompt, its heading included."""
     return estimate_tokens(text) + estimate_tokens(path) + _HEADING_TOKENS
-
-
-async def _all(jobs: list[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order. The first error ends the others before it is raised."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

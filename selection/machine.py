@@ -15,6 +15,7 @@ from agent import (
     Run,
     Script,
     Stopped,
+    together,
 )
 from environments import Task
 from models import Message, Model
@@ -23,7 +24,7 @@ from sandbox import Sandbox
 from .applying import Changed
 from .decision import Decision, TooSoon, WrongLabel, read_reply
 from .evidence import UNFIXED, MachineChoice, Test
-from .layers import patched, together
+from .layers import patched
 from .material import Labels, labelled, material, render, shown_run, unlabelled
 from .matrix import execute
 from .settings import SelectionSettings

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from agent import Candidate, KilledSandbox, Run, Script, normaliser, run_script
+from agent import Candidate, KilledSandbox, Run, Script, normaliser, run_script, together
 from environments import Task
 from sandbox import Sandbox
 
 from .applying import Changed, same_change
 from .evidence import UNFIXED, Test
-from .layers import patched, together
+from .layers import patched
 from .names import id_order
 
 Cells = Mapping[tuple[str, str], Run]

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from agent import Candidate, KilledSandbox
+from agent import Candidate, KilledSandbox, together
 from environments import Task, run_tests
 from environments import TestReport as Report
 from sandbox import Sandbox, SandboxDied
 
 from .applying import Changed, same_change
 from .evidence import UNFIXED, Regression
-from .layers import patched, together
+from .layers import patched
 
 EXIT_CODE = "(exit code)"
 """The name of the one test there is where only the test command's exit code is known."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from store.errors import RunBusy, StepChanged, StoreError
+from store.errors import NoSuchRun, RunBusy, StepChanged, StoreError
 from store.rows import Key, Part, ResultRow, RunRow, Step, TaskRow, Totals, TrajectoryRow
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Journal",
     "Key",
+    "NoSuchRun",
     "Part",
     "ResultRow",
     "RunBusy",

@@ -11,6 +11,10 @@ class StoreError(Exception):
     """The store cannot do what was asked; the message says what is wrong, where, and what to do."""
 
 
+class NoSuchRun(StoreError):
+    """No run, or more than one, has this id or begins with it."""
+
+
 class RunBusy(StoreError):
     """Another process works on this run. host and pid say which."""
 

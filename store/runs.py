@@ -7,7 +7,7 @@ import re
 
 from sqlalchemy import Connection, Row, Table, select
 
-from store.errors import StoreError
+from store.errors import NoSuchRun, StoreError
 from store.rows import ResultRow, RunRow, TaskRow, TrajectoryRow
 from store.schema import results, runs, tasks, trajectories
 from store.texts import storable
@@ -47,7 +47,7 @@ def find(connection: Connection, name: str) -> RunRow:
         raise unknown(connection, name)
     if len(found) > 1:
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
-        raise StoreError(f"{len(found)} runs begin with {name} ({shown}): give more of the id")
+        raise NoSuchRun(f"{len(found)} runs begin with {name} ({shown}): give more of the id")
     return _run(connection.execute(select(runs).where(runs.c.run == found[0])).one())
 
 
@@ -56,11 +56,11 @@ def every(connection: Connection) -> list[RunRow]:
     return [_run(row) for row in connection.execute(select(runs).order_by(runs.c.started, runs.c.run))]
 
 
-def unknown(connection: Connection, name: str) -> StoreError:
+def unknown(connection: Connection, name: str) -> NoSuchRun:
     names = _names(connection)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
     hint = f"the nearest is {near[0]}" if near else "there is none yet"
-    return StoreError(f"There is no run {name!r} in this store: {hint}; `winnow runs` lists them")
+    return NoSuchRun(f"There is no run {name!r} in this store: {hint}; `winnow runs` lists them")
 
 
 def read_tasks(connection: Connection, run: str) -> list[TaskRow]:

@@ -42,12 +42,6 @@ def main() -> None:
     """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo(
-            "stopped; everything paid for is kept: `winnow runs` lists the run, `winnow resume` goes on",
-            err=True,
-        )
-        sys.exit(130)
     except Exception as error:
         from .failures import explain
 

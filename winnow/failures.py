@@ -4,6 +4,7 @@ from __future__ import annotations
 
 USER_ERROR = 2
 WORLD_FAILED = 3
+INTERRUPTED = 130
 
 
 def explain(error: BaseException) -> tuple[str, int] | None:
@@ -11,13 +12,13 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from environments import IssueError, NotSealed, PatchFails, RepositoryError, SetupFailed, WorldWrong
     from models import ModelError
     from sandbox import SandboxError
-    from store import RunBusy, StepChanged, StoreError
+    from store import NoSuchRun, RunBusy, StepChanged, StoreError
 
     from .configuration import WrongConfiguration
     from .demo import DemoFailed
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
-    from .solving import CannotApply
+    from .solving import CannotApply, Interrupted
     from .worlds import NoBackend
 
     users = (
@@ -30,7 +31,9 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         StepChanged,
         RunBusy,
     )
-    users += (WrongConfiguration, CannotApply, NoBackend)
+    users += (NoSuchRun, WrongConfiguration, CannotApply, NoBackend)
+    if isinstance(error, Interrupted):
+        return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed):
         return str(error), WORLD_FAILED
     if isinstance(error, users):

@@ -57,7 +57,8 @@ class Pen:
 
     async def drain(self) -> None:
         """Wait for the steps that a cancelled trajectory left under way; their failures no longer matter."""
-        await asyncio.gather(*self._writing, return_exceptions=True)
+        while self._writing:
+            await asyncio.wait(self._writing)  # not gather, which would cancel them when this is cancelled
 
     async def decide(self, name: str, think: Callable[[], Any]) -> Any:
         """A decision taken from the clock, a budget, chance or another trajectory: taken once, journaled for good.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from agent import Candidate, Context, Ending, attempt, ending_of, gather_context
+from agent import Candidate, Context, Ending, attempt, ending_of, gather_context, together
 from environments import Task
 from models import Model
 from models.protocol import digest
@@ -110,7 +109,7 @@ async def _gather(job: Job) -> Context:
 async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[tuple[str, Ending, str]]]:
     """All attempts at once (the wrappers limit what is in flight). One that the world ended is no candidate."""
     names = [f"attempt-{i}" for i in range(1, job.tools.configuration.attempts + 1)]
-    outcomes = await gather_or_cancel([_attempt(job, context, name) for name in names])
+    outcomes = await together([_attempt(job, context, name) for name in names])
     candidates = [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
     failures = [outcome for outcome in outcomes if not isinstance(outcome, Candidate)]
     return candidates, failures
@@ -186,15 +185,3 @@ async def _trajectory(
     finally:
         await pen.drain()
         await sandbox.close()
-
-
-async def gather_or_cancel(work: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Like asyncio.gather, but the first failure cancels the others and waits for their clean end."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

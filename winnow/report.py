@@ -9,7 +9,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from agent import Candidate
-from selection import UNFIXED, Evidence, Ranking
+from selection import UNFIXED, Evidence, Ranking, counting
 from store import Totals
 
 
@@ -26,7 +26,7 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
         table.add_row(
             "*" if ranked.candidate == ranking.chosen else "",
             candidate.id,
-            f"{ranked.votes}/{len(evidence.tests)}",
+            f"{ranked.votes}/{len(counting(evidence)[0])}",
             _existing(evidence, candidate.id),
             _size(candidate),
             str(candidate.ending),

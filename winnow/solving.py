@@ -25,6 +25,10 @@ from .worlds import backend_of, limits_of
 T = TypeVar("T")
 
 
+class Interrupted(Exception):
+    """Ctrl-C, and everything that was in flight is kept. (typer has an answer of its own to KeyboardInterrupt.)"""
+
+
 class CannotApply(Exception):
     """The chosen patch cannot be put into the user's checkout; the message says why."""
 
@@ -72,7 +76,7 @@ async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
 def run_until_done(work: Callable[[], Awaitable[T]], tell: Callable[[str], None]) -> T:
     """Run `work` on an event loop in this, the main, thread.
 
-    Ctrl-C once: what is in flight is finished and kept, then KeyboardInterrupt. Twice: now; the sandboxes end with
+    Ctrl-C once: what is in flight is finished and kept, then Interrupted. Twice: now; the sandboxes end with
     their owner, and the journal has everything but the calls in flight.
     """
 
@@ -91,7 +95,7 @@ def run_until_done(work: Callable[[], Awaitable[T]], tell: Callable[[str], None]
         try:
             return await task
         except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+            raise Interrupted("stopped: `winnow runs` lists the run, `winnow resume` goes on") from None
 
     return asyncio.run(main())
 

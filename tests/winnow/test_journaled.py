@@ -1,4 +1,4 @@
-"""The journaled model and sandbox: answered from the journal, refused when a message changed, brought back when dead."""
+"""The journaled model and sandbox: answered from the journal, refused when a message changed, brought back."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ TWO = (["Ann", "Bob"], "Ann and Bob")
 OLD = '    return ", ".join(names[:-1])'
 RIGHT = '    return ", ".join(names[:-1]) + " and " + names[-1]'
 HALF = '    return ", ".join(names[:-1]) + (" and " + names[-1] if len(names) > 2 else "")'
-BREAKS = '    return ", ".join(names[:-1]) + " and " + names[-1].upper()'
+LOUD = '    return ", ".join(names[:-1]) + " and " + shout(names[-1])'
 
 
 def make_repository(folder: Path) -> Path:
@@ -89,41 +89,46 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def reply(step: str) -> str:
+def reply(step: str, messages: list[dict]) -> str:
     """The model's answer at a step ("attempt-2/editing/1")."""
     trajectory, branch, index = step.split("/")[0], step.split("/")[1], int(step.rsplit("/", 1)[1])
     if branch == "relevance":
         return "It has the function.\n\n<<<<< RELEVANT\nDefines join_names.\n>>>>> END\n"
     if branch == "ranking":
         return "Only one matters.\n\n<<<<< RANKING\nnames.py\n>>>>> END\n"
-    number = (
-        int(re.sub(r"\D", "", trajectory.removeprefix("selection")) or 0) if "attempt" in trajectory else 0
-    )
     if branch == "testing":
-        return _testing(number, index)
+        return _testing(int(trajectory.removeprefix("attempt-")), index)
     if branch == "editing":
-        return _editing(number, index)
-    return _choosing(index)
+        return _editing(int(trajectory.removeprefix("attempt-")), index)
+    return _choosing(index, messages[0]["content"])
 
 
 def _testing(number: int, index: int) -> str:
-    if number == 3 and index == 0:
+    """Attempt 3 forgets the block at first; attempt 2 tests half of the issue."""
+    late = number == 3
+    if late and index == 0:
         return "I forgot the block."
-    if index == (1 if number == 3 else 0):
+    if index == late:
         cases = [THREE] if number == 2 else [THREE, TWO]
         return f"The example of the issue.\n\n<<<<< TEST\n{CHECK.format(cases=cases)}>>>>> END\n"
     return "It shows the issue.\n\n<<<<< DONE\n"
 
 
 def _editing(number: int, index: int) -> str:
-    line = {1: RIGHT, 2: HALF, 3: RIGHT + "  # the last one too", 4: BREAKS}[(number - 1) % 4 + 1]
-    if number == 1 and index == 0:
+    """Attempts 1 and 3 are right (1 misses the place at first), 2 is half right, 4 says it louder than it should."""
+    line = (RIGHT, HALF, RIGHT + "  # the last one too", LOUD)[(number - 1) % 4]
+    late = number == 1
+    if late and index == 0:
         return f"Try.\n\n<<<<< EDIT names.py\n===== FIND\n    nowhere\n===== REPLACE\n{line}\n>>>>> END\n"
-    if index == (1 if number == 1 else 0):
+    if index == late:
         return f"Like so.\n\n<<<<< EDIT names.py\n===== FIND\n{OLD}\n===== REPLACE\n{line}\n>>>>> END\n"
     return "Done.\n\n<<<<< DONE\n"
 
 
-def _choosing(index: int) -> str:
-    """The selection machine: a test first, then the winner."""
-    raise NotImplementedError
+def _choosing(index: int, system: str) -> str:
+    """The selection machine: a test first, then the first candidate that is right."""
+    if index == 0:
+        return f"Both cases.\n\n<<<<< TEST\n{CHECK.format(cases=[THREE, TWO])}>>>>> END\n"
+    parts = re.split(r"^# Candidate (\w+)\n", system, flags=re.M)
+    winner = next(label for label, diff in zip(parts[1::2], parts[2::2], strict=True) if RIGHT in diff)
+    return f"It is right.\n\n<<<<< WINNER\n{winner}\nCandidate {winner} joins two names as well.\n>>>>> END\n"

@@ -50,6 +50,9 @@ def command(
     apply: Annotated[bool, typer.Option("--apply", help="Write the chosen patch into the checkout.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     store: Annotated[str | None, _STORE] = None,
+    patience: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that a call is tried again while the world fails.")
+    ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Model calls in flight at most.")] = None,
 ) -> None:
     """Solve one issue: many attempts in sandboxes, weighed by tests and a selection machine, one patch.
@@ -81,6 +84,7 @@ def command(
                 "api_base": api_base,
                 "price": price,
                 "concurrency": concurrency,
+                "patience": patience,
             },
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
