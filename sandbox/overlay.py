@@ -196,7 +196,7 @@ class OverlayBackend:
                 else images.ensure_image(engine, root.name)
             )
             facts = images.describe(engine, made)
-            return images.unpack(engine, made, self._folder.parent), facts.env if facts else {}
+            return images.unpack(engine, made, self._folder.parent), _sayable(facts.env if facts else {})
         finally:
             engine.close()
 
@@ -363,6 +363,11 @@ def _make_layer(
         )
         for index, target in enumerate(("/", *(posixpath.normpath(place.target) for place in world.places)))
     )
+
+
+def _sayable(env: Mapping[str, str]) -> dict[str, str]:
+    """An image's variables without those whose names no shell can export."""
+    return {name: value for name, value in env.items() if name.isascii() and name.isidentifier()}
 
 
 def _check_places(world: World) -> None:

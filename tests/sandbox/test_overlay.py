@@ -215,6 +215,8 @@ async def test_a_run_has_one_owner_and_its_leftovers_are_its_own(tmp_path):
     with pytest.raises(SandboxError, match=f"process {os.getpid()}"):
         clean_overlay(state, "mine")
     assert (await sandbox.run("echo here")).output == "here\n"
+    # A command may leave a file that is root's and setuid: no other user of the host may reach it.
+    assert (state / "mine").stat().st_mode & 0o077 == 0
     assert clean_overlay(state, "unknown") == []
     for wrong in ("", "..", "../up", "a/b", ".hidden", "a b"):
         with pytest.raises(SandboxError):
@@ -254,6 +256,10 @@ from sandbox import *
 async def main():
     backend = OverlayBackend("starter", Path(sys.argv[1]))
     await backend.start(World(), name="first", limits=Limits())
+    # A sandbox whose shell was stopped does not notice the end of its channel.
+    stopped = await backend.start(World(), name="stopped", limits=Limits())
+    task = asyncio.ensure_future(stopped.run("kill -STOP -1; exec sleep 1000"))
+    await asyncio.sleep(0.3)
     print("ready", flush=True)
     while True:
         await asyncio.gather(*(backend.start(World(), name="x", limits=Limits()) for _ in range(4)))

@@ -122,6 +122,14 @@ class Marked:
                     found.append(int(entry))
         return found
 
+    def there_within(self, seconds: float, count: int = 1) -> bool:
+        deadline = time.monotonic() + seconds
+        while len(self.alive()) < count:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def gone_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while self.alive():
