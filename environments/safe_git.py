@@ -34,6 +34,10 @@ _SETTINGS = (
     "core.protectHFS=true",
     "core.protectNTFS=true",
     "core.quotePath=false",
+    # What git writes here is a copy that is made anew if it is lost: neither durable nor small, but soon.
+    "core.fsync=none",
+    "core.looseCompression=1",
+    "pack.compression=1",
     "gc.auto=0",
     "maintenance.auto=false",
     "protocol.ext.allow=never",

@@ -10,7 +10,8 @@ from sandbox import Sandbox
 from .python_layout import import_names
 from .task import Task
 
-_GIT = "git -c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
+# With the folder named, git does not ask who owns it: ids may be shifted there.
+_GIT = "git --git-dir=.git --work-tree=. -c core.hooksPath=/dev/null -c core.fsmonitor=false"
 _SECONDS = 120.0
 _MARK = "winnow-imports:"
 # Finds modules without running their code; the folder it runs in is no place to import from.

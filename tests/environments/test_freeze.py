@@ -259,7 +259,9 @@ def test_a_hooks_environment_leads_nowhere_else(new_repo, tmp_path, monkeypatch)
     monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other.folder / ".git/index"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other.folder))
+    before = state(other.folder)
     assert freeze(repo.folder, tmp_path / "frozen").files() == ("a",)
+    assert state(other.folder) == before
 
 
 def test_large_untracked_data_is_there_but_no_part_of_patches(new_repo, tmp_path):

@@ -197,7 +197,7 @@ async def test_right_and_wrong_patches(task, tmp_path):
             assert not verdict.applied and not verdict.resolved and word in verdict.reason
         more = replace(GOLD, pass_to_pass=("tests/test_hidden.py::test_gone",))
         verdict = await grade(base, task, fix(task), more)
-        assert not verdict.resolved and verdict.missing == more.pass_to_pass
+        assert not verdict.resolved and verdict.missing == more.pass_to_pass and "no result" in verdict.reason
         assert not (
             await grade(base, task, fix(task), replace(GOLD, fail_to_pass=(), pass_to_pass=()))
         ).resolved
@@ -211,6 +211,9 @@ FORGERIES = {
         "src/pkg/__init__.py": f"import os\nprint('''{LINES}''', flush=True)\nos._exit(0)\n"
     },
     "says all is well": {"src/pkg/__init__.py": "import atexit, os\natexit.register(os._exit, 0)\n" + BUGGY},
+    "ends badly after all passed": {
+        "src/pkg/__init__.py": "import atexit, os\natexit.register(os._exit, 3)\n" + RIGHT
+    },
     "writes its own hidden test": {"tests/test_hidden.py": "def test_four(): pass\n\ndef test_old(): pass\n"},
     "puts a folder there": {"tests/test_hidden.py/conftest.py": "x = 1\n"},
 }
