@@ -47,20 +47,34 @@ class Mounted:
 
 
 def chain(
-    folder: Path, world: World, overlays: tuple[Mounted, ...], limits: Limits, first: bool
+    folder: Path,
+    world: World,
+    overlays: tuple[Mounted, ...],
+    limits: Limits,
+    first: bool,
+    other_network: bool = False,
 ) -> list[str]:
     """The argv; its bubblewrap reads a file of arguments that is written here.
 
-    folder: the run's. overlays: the root first. first: nothing of the sandbox has run yet. Raises OSError.
+    folder: the run's. overlays: the root first. first: nothing of the sandbox has run yet. other_network: the layers
+    below were made with another network than the world's. Raises OSError.
     """
-    return ["unshare", *_namespaces(), "/bin/sh", "-c", _script(folder, world, overlays, limits, first)]
+    script = _script(folder, world, overlays, limits, first, other_network)
+    return ["unshare", *_namespaces(), "/bin/sh", "-c", script]
 
 
 def _namespaces() -> list[str]:
     return ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
 
 
-def _script(folder: Path, world: World, overlays: tuple[Mounted, ...], limits: Limits, first: bool) -> str:
+def _script(
+    folder: Path,
+    world: World,
+    overlays: tuple[Mounted, ...],
+    limits: Limits,
+    first: bool,
+    other_network: bool,
+) -> str:
     lines = ["set -e", f"cd {shlex.quote(str(folder))}", _MOUNT]
     lines += [f"overlay {shlex.quote(_options(item))} {item.staged}" for item in overlays]
     binds = host_binds(world.root.extra) if isinstance(world.root, HostRoot) else []
@@ -72,7 +86,9 @@ def _script(folder: Path, world: World, overlays: tuple[Mounted, ...], limits: L
         f'for p in {" ".join(shlex.quote(link) for link in links)}; do [ ! -L "$p" ] || exit {LINK}; done'
     )
     if first:
-        lines += _preparations(world, overlays[0].staged)
+        lines += _preparations(overlays[0].staged)
+    if other_network or (first and world.network == "host"):
+        lines += _names(world.network, overlays[0])
     # Read from a file, so that the sandbox's process table does not show the host's paths in its init's arguments.
     said = _bwrap(folder, world, overlays, binds)
     args = f"{posixpath.dirname(overlays[0].staged)}/args"
@@ -110,14 +126,21 @@ def _below(path: str, target: str) -> bool:
     return path != target and path.startswith(target.rstrip("/") + "/")
 
 
-def _preparations(world: World, root: str) -> Iterator[str]:
-    for link in ("tmp", "tmp/home", "etc", "etc/resolv.conf", "etc/hosts"):
-        if link in ("tmp", "tmp/home", "etc"):
-            yield f"[ ! -L {root}/{link} ] || exit {LINK}"
+def _preparations(root: str) -> Iterator[str]:
+    for link in ("tmp", "tmp/home"):
+        yield f"[ ! -L {root}/{link} ] || exit {LINK}"
     yield f"mkdir -p {root}/tmp/home; chmod 1777 {root}/tmp"
-    if world.network == "host":
-        yield f"mkdir -p {root}/etc; rm -f {root}/etc/resolv.conf {root}/etc/hosts"
-        yield f"for f in resolv.conf hosts; do [ ! -f /etc/$f ] || cat /etc/$f >{root}/etc/$f; done"
+
+
+def _names(network: str, root: Mounted) -> Iterator[str]:
+    """How hosts are found by name: as the host does it, or as the bottom of the root's stack has it."""
+    etc, below = f"{root.staged}/etc", f"{root.lower[-1]}/etc"
+    yield f"[ ! -L {etc} ] || exit {LINK}"
+    yield f"mkdir -p {etc}; rm -rf {etc}/resolv.conf {etc}/hosts"
+    if network == "host":
+        yield f"for f in resolv.conf hosts; do [ ! -f /etc/$f ] || cat /etc/$f >{etc}/$f; done"
+    else:  # a link is copied as one: it could lead to a file of the host
+        yield f"for f in resolv.conf hosts; do [ -L {below} ] || [ ! -f {below}/$f ] || cp -P {below}/$f {etc}/$f; done"
 
 
 def _bwrap(

@@ -8,11 +8,13 @@ channel's shell (which reads its stdin even while a command runs) meets the end 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import posixpath
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from . import docker_container, images
 from .channel import Channel
@@ -299,7 +301,7 @@ class DockerSandbox:
             except SandboxDied as error:
                 raise await self._death(error) from error
 
-    async def copy(self, name: str) -> DockerSandbox:
+    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> DockerSandbox:
         """See `protocol.Sandbox.copy`. Copies of a sandbox in which a command ran share one committed layer."""
         self._check(changing=False)
         self._sealed = True
@@ -312,7 +314,8 @@ class DockerSandbox:
                 ground = self._layer
             ground.take()  # held until the child has it, should this sandbox close meanwhile
         try:
-            return await self._backend._launch(ground, self._world, name, self._limits, writes)
+            world = dataclasses.replace(self._world, network=network or self._world.network)
+            return await self._backend._launch(ground, world, name, self._limits, writes)
         finally:
             await asyncio.shield(give_up(self._engine, ground))
 

@@ -18,6 +18,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from .chain import CHAIN_ENV, LINK, TOOLS, Mounted, chain
 from .channel import Channel
@@ -107,8 +108,13 @@ class OverlayBackend:
         below: tuple[str, ...],
         sources: tuple[Path, ...],
         env: Mapping[str, str],
+        *,
+        other_network: bool = False,
     ) -> OverlaySandbox:
-        """Start a sandbox on the layers `below` (nearest first; the last one holds links to the sources)."""
+        """Start a sandbox on the layers `below` (nearest first; the last one holds links to the sources).
+
+        other_network: the world's network is not the one that the layers below were made with.
+        """
         if len(below) >= DEPTH:
             raise SandboxError(
                 f"Sandbox {name} would be copy number {DEPTH} of a copy: start afresh from a patch."
@@ -124,7 +130,7 @@ class OverlayBackend:
         sandbox = OverlaySandbox(self, world, name, limits, layers, sources, env)
         self._open.add(sandbox)
         try:
-            argv = chain(self._folder, world, overlays, limits, first=not below)
+            argv = chain(self._folder, world, overlays, limits, not below, other_network)
             await sandbox.begin(argv, self._folder / layer / "log")
         except OSError as error:
             await sandbox.close()
@@ -275,14 +281,21 @@ class OverlaySandbox:
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         await self._shell(changing=True).write(self._absolute(path), content, mode)
 
-    async def copy(self, name: str) -> OverlaySandbox:
+    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> OverlaySandbox:
         async with self._sealing:
             if self._closing is not None:
                 raise SandboxError(f"Sandbox {self.name} is closed: it cannot be copied.")
             if not self._sealed:
                 await self._seal()
+        world = dataclasses.replace(self._world, network=network or self._world.network)
         return await self._backend.launch(
-            self._world, name, self._limits, self.layers, self._sources, self._image_env
+            world,
+            name,
+            self._limits,
+            self.layers,
+            self._sources,
+            self._image_env,
+            other_network=world.network != self._world.network,
         )
 
     async def close(self) -> None:

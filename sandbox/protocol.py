@@ -162,8 +162,10 @@ class Sandbox(Protocol):
         """Write a file, its folders made where missing, resolved inside the sandbox. Relative to workdir."""
         ...
 
-    async def copy(self, name: str) -> Sandbox:
+    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> Sandbox:
         """A new sandbox that starts from this one's files (not its processes), as a layer on top of them.
+
+        network: the copy's network where it differs from this sandbox's (a set-up ran with one, attempts have none).
 
         The first copy seals this sandbox: run and write raise SandboxSealed from then on. It may be copied again,
         also after it was closed by nobody else: closing it while copies live is allowed, its layers go with the last.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 from environments import Task, check, run_setup
 from sandbox import Backend, Limits, Sandbox, SandboxDied
@@ -29,13 +30,13 @@ class Base:
         """What `JournaledSandbox` asks its source for: this object, whose only use is `copy`."""
         return self
 
-    async def copy(self, name: str) -> Sandbox:
+    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> Sandbox:
         """A copy of the prepared state; the base is started anew, once, where it turns out to have died."""
         try:
-            return await (await self._prepared()).copy(name)
+            return await (await self._prepared()).copy(name, network=network)
         except SandboxDied:
             await self.close()
-            return await (await self._prepared()).copy(name)
+            return await (await self._prepared()).copy(name, network=network)
 
     async def close(self) -> None:
         real, self._real = self._real, None

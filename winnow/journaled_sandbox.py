@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agent import KilledSandbox
 from models.protocol import digest
@@ -101,7 +101,8 @@ class JournaledSandbox:
         self._done.append(_Write(path, content, mode))
         self._unseen.append((f"write {path}", digest(content.hex() + str(mode))))
 
-    async def copy(self, name: str) -> JournaledSandbox:
+    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> JournaledSandbox:
+        """See Sandbox.copy. network: only here for the protocol's sake, since attempts never change it."""
         self._sealed = True
         count = self._copies[name] = self._copies.get(name, 0) + 1
         branch = f"{self.name}/{name}" + (f"~{count}" if count > 1 else "")

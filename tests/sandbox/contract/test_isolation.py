@@ -53,6 +53,42 @@ async def test_a_world_may_ask_for_the_hosts_network(backend, world, limits, pyt
         await sandbox.close()
 
 
+@pytest.mark.parametrize("before", ["none", "host"])
+@pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
+async def test_a_copy_may_have_another_network(kind, backend, world, limits, python, before, used):
+    """A set-up has a network, the attempts that start from what it made have none; and the other way round."""
+    first = await backend.start(dataclasses.replace(world, network=before), name="before", limits=limits)
+    opened = [first]
+    try:
+        if used:  # on docker a used sandbox is copied in another way than one that was only written to
+            await first.run("echo made >made")
+        else:
+            await first.write("made", b"made\n")
+        other = "host" if before == "none" else "none"
+        async with listener() as (port, came):
+
+            async def copy(parent, expected, **asked):
+                came.clear()
+                made = await parent.copy("copy", **asked)
+                opened.append(made)
+                result = await made.run(f'cat made; {python} -c "{CONNECT}" {port}')
+                assert result.output.startswith("made\n")
+                reached = "reached" in result.output
+                assert (reached, len(came)) == ((True, 1) if expected == "host" else (False, 0))
+                if kind == "overlay":  # docker's engine shows the host's name servers to all its containers
+                    names = await made.run("test -s /etc/resolv.conf")
+                    assert (names.exit_code == 0) == (expected == "host")
+                return made
+
+            await copy(first, before)
+            changed = await copy(first, other, network=other)
+            await copy(changed, other)
+            await copy(changed, before, network=before)
+    finally:
+        for sandbox in opened:
+            await sandbox.close()
+
+
 async def test_nothing_of_the_hosts_environment_gets_in(backend, world, limits, monkeypatch):
     monkeypatch.setenv("WINNOW_TEST_SECRET", "sk-secret-4711")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-4712")
