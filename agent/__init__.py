@@ -25,7 +25,7 @@ _HOMES = {
     "settings": "AttemptSettings ContextSettings",
     "showing": "shown_run",
     "testing": "Tested normaliser write_test",
-    "together": "together",
+    "side_by_side": "together",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

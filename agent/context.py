@@ -17,7 +17,7 @@ from models import ContextOverflow, Message, Model, Request, estimate_tokens
 from .blocks import ReplyError, read_blocks
 from .render import render, shown_file, shown_issue
 from .settings import ContextSettings
-from .together import together
+from .side_by_side import together
 
 T = TypeVar("T")
 
@@ -229,7 +229,7 @@ def _source_texts(task: Task) -> tuple[dict[str, str], list[str]]:
     for path in paths:
         if not path.isprintable():
             notes.append(f"{path!r} was left out: its name does not fit on a line.")
-        elif (text := task.snapshot.read(path)) is not None:
+        elif text := task.snapshot.read(path):  # an empty file is no question
             texts[path] = text
     return texts, notes
 

@@ -44,7 +44,7 @@ class SelectionSettings(BaseModel):
     diff_chars: int = Field(default=24_000, ge=200)
     """Characters of each candidate's diff that the machine is shown; more is cut in the middle."""
 
-    output_chars: int = Field(default=4_096, ge=200)
+    output_chars: int = Field(default=8_192, ge=200)
     """Characters of a run's output that the machine is shown; more is cut in the middle."""
 
     script_timeout: float = Field(default=100.0, gt=0)

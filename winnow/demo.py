@@ -53,7 +53,7 @@ def demonstrate(
     configuration = configure(
         "codemonkeys",
         {
-            "attempts": 4,
+            "attempts": 5,
             "model": {"name": model or f"replay:{recording}", "api_base": api_base, "price": PRICE},
             "sandbox": {"backend": backend},
         },

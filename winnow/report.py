@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 
 from rich.console import Console
+from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
 from agent import Candidate
 from selection import UNFIXED, Evidence, Ranking, counting
 from store import Totals
+
+_IN_COLUMNS = ("passes ", "breaks ")
+"""Beginnings of reasons that the table's own columns say already."""
 
 
 def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> None:
@@ -19,7 +23,7 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
     table = Table(
         title="Candidates", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
     )
-    for column in ("", "candidate", "votes", "existing tests", "patch", "ending", "why"):
+    for column in ("", "candidate", "votes", "existing tests", "patch", "ending", "remarks"):
         table.add_column(column, justify="right" if column == "votes" else "left", overflow="fold")
     for ranked in ranking.order:
         candidate = by_id[ranked.candidate]
@@ -27,10 +31,10 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
             "*" if ranked.candidate == ranking.chosen else "",
             candidate.id,
             f"{ranked.votes}/{len(counting(evidence)[0])}",
-            _existing(evidence, candidate.id),
+            escape(_existing(evidence, candidate.id)),
             _size(candidate),
             str(candidate.ending),
-            "; ".join(ranked.reasons),
+            escape("; ".join(r for r in ranked.reasons if not r.startswith(_IN_COLUMNS))),
             style="bold" if ranked.candidate == ranking.chosen else None,
         )
     console.print(table)
@@ -62,7 +66,9 @@ def print_matrix(console: Console, evidence: Evidence) -> None:
 def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -> None:
     """The chosen diff, or the sentence that says why none was."""
     if chosen is None:
-        console.print("No patch was worth choosing: " + ranking.why, style="bold yellow", highlight=False)
+        console.print(
+            "No patch was worth choosing: " + ranking.why, style="bold yellow", highlight=False, markup=False
+        )
         return
     console.print(f"Chosen: {chosen.id}", style="bold")
     console.print(ranking.why, highlight=False, markup=False)

@@ -63,7 +63,7 @@ async def test_from_issue_to_patch_and_test(solve):
     for word in [
         "-        return sum(round",
         "+        return sum(self.prices)",
-        "Exit code: 2",
+        "On the original code the test ran as it was shown before.",
         "Exit code: 0",
         "saw 0.8",
     ]:
