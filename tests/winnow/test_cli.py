@@ -1,0 +1,66 @@
+"""The command line: examples in every help, nothing heavy imported for it, the README true to it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from winnow.cli import COMMANDS
+
+HEAVY = ("sqlalchemy", "openai", "litellm", "docker", "git", "jinja2", "pydantic", "rich", "httpx")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example(home, command):
+    done = home.run(command, "--help")
+    assert done.returncode == 0 and f"Example: winnow {command}" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["solve", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(words):
+    """What `winnow --help` takes is what it imports: a time would depend on the machine."""
+    code = (
+        "import sys\nfrom winnow.cli import app\n"
+        f"try:\n    app({words!r})\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_the_readme_names_only_what_there_is(home):
+    """Every option and command that README and docs show is one that a --help knows."""
+    helps = {command: home.run(command, "--help").stdout for command in COMMANDS}
+    known = set(re.findall(r"--[a-z][a-z-]+", " ".join(helps.values())))
+    for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = file.read_text()
+        for line in re.findall(r"^winnow .*$|`winnow [^`]*`", text, re.MULTILINE):
+            words = line.strip("`").split("#")[0].split()
+            named = words[1].strip("`)") if len(words) > 1 else ""
+            assert named in COMMANDS or named in ("run", "--help"), f"{file.name}: {line}"
+            for option in re.findall(r"--[a-z][a-z-]+", " ".join(words)):
+                assert option in known, f"{file.name}: {line}"
+
+
+def test_doctor_says_what_works(home):
+    done = home.run("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "overlay" in done.stdout and "docker" in done.stdout and "store" in done.stdout
+
+
+def test_an_empty_store_says_what_to_do(home):
+    assert "winnow demo" in home.run("runs").stdout
+    done = home.run("resume", "nothing")
+    assert done.returncode == 2 and "nothing" in done.stderr and "Traceback" not in done.stderr
+    assert home.run("clean").returncode == 0
+
+
+def test_a_store_that_cannot_be_opened_is_a_sentence(home, tmp_path):
+    (tmp_path / "text").write_text("no database")
+    done = home.run("runs", "--store", str(tmp_path / "text"))
+    assert done.returncode == 3 and "Traceback" not in done.stderr and str(tmp_path / "text") in done.stderr
