@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,16 @@ from .toolchains import python_needs
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "Pipfile", "manage.py")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_MAKES_ENVIRONMENT = r"(?:-m venv|\bvirtualenv|\buv venv)\b(?:[ \t]+-\S+)*(?:[ \t]+([\w.][\w./-]*))?"
 
 
 @dataclass(frozen=True, slots=True)
 class Python:
     """The interpreter that runs the repository's code, as a sandbox sees it.
 
-    folder: with the executable, None where it is the image's own. environment: the virtual environment's path there,
-    None without one. sites: the host's site-packages folders that it reads. places, needs: what a sandbox must show.
+    folder: with the executable, None where it is the image's own. beside: folder that is searched after it, "" for
+    none. environment: the virtual environment's path there, None without one. sites: the host's site-packages folders
+    that it reads. places, needs: what a sandbox must show.
     """
 
     folder: str | None
@@ -32,6 +35,7 @@ class Python:
     needs: tuple[str, ...] = ()
     name: str = "python"
     why: str = ""
+    beside: str = ""
 
 
 def is_python(tree: Path) -> bool:
@@ -39,8 +43,20 @@ def is_python(tree: Path) -> bool:
     return any((tree / mark).is_file() for mark in _MARKS) or any(tree.glob("requirements*.txt"))
 
 
-def find_python(tree: Path, at: str, environ: Mapping[str, str]) -> Python:
-    """The virtual environment inside the checkout, else the activated one, else the interpreter that runs Winnow."""
+def find_python(tree: Path, at: str, environ: Mapping[str, str], setup: str = "") -> Python:
+    """The virtual environment that the set-up script makes in the repository, else the one that is there, else the
+    activated one, else the interpreter that runs Winnow.
+    """
+    if setup and (made := re.search(_MAKES_ENVIRONMENT, setup)):
+        name = os.path.normpath(made[1] or ".venv")
+        own = Path(sys.base_prefix) / "bin"
+        return Python(
+            folder=f"{at}/{name}/bin",
+            environment=f"{at}/{name}",
+            needs=python_needs(own / "python3"),
+            why=f"{name} in the repository is the Python environment: the set-up script makes it",
+            beside=str(own),
+        )
     for name in dict.fromkeys((".venv", "venv", "env", ".env", *_environments(tree))):
         folder = tree / name
         if (folder / "pyvenv.cfg").is_file() and (folder / "bin/python").exists():
@@ -156,7 +172,8 @@ def _sites(prefix: Path) -> tuple[Path, ...]:
 
 
 def _path(python: Python) -> str:
-    return ":".join(dict.fromkeys([python.folder or "", *_SYSTEM_PATH.split(":")]))
+    folders = [python.folder or "", python.beside, *_SYSTEM_PATH.split(":")]
+    return ":".join(dict.fromkeys(folder for folder in folders if folder))
 
 
 def _uses_pytest(tree: Path, files: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One ecosystem's answer. env holds no PATH where the image's own is right."""
+    """One ecosystem's answer. env holds no PATH where the image's own is right. why: the last is of the command."""
 
     command: str | None = None
     format: str = "exit"
@@ -67,7 +67,7 @@ def detect(
     languages = languages_of(snapshot)
     python = Python(None, name="python") if not on_host else None
     if is_python(tree) or languages[:1] == ("python",) or not languages:
-        python = python or find_python(tree, at, environ)
+        python = python or find_python(tree, at, environ, said.setup or "")
         found = _python(tree, at, files, python)
         places = python.places
     else:
@@ -76,9 +76,9 @@ def detect(
     command, test_format, why = found.command, found.format, list(found.why)
     if said.test_command is not None:
         command, test_format = said.test_command or None, format_of(said.test_command)
-        why = [*why[: len(why) - bool(found.command)], "the test command was given"]
+        why = [*why[:-1], "the test command was given"]
     return Recipe(
-        root=_root(tree, said, found.needs),
+        root=root_of(tree, said, found.needs),
         setup=said.setup or "",
         test_command=command,
         test_format=test_format,
@@ -194,7 +194,8 @@ def _tool(
     return {"PATH": ":".join(parts)}, needs
 
 
-def _root(tree: Path, said: Overrides, needs: tuple[str, ...]) -> Root:
+def root_of(tree: Path, said: Overrides, needs: tuple[str, ...] = ()) -> Root:
+    """The root file system that the user asked for; else the host's, with these paths of it shown too."""
     if said.image is not None:
         return Image(said.image)
     if said.dockerfile is not None:

@@ -110,6 +110,7 @@ def freeze(
         head=head,
         digest=digest,
         notes=tuple(notes),
+        checkout="" if found.top is None or commit else str(found.top),
     )
 
 

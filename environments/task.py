@@ -17,6 +17,7 @@ class Snapshot:
     synthetic commit with the prepared tree, which is then HEAD).
     at: the absolute path at which a sandbox shows it. base: the commit the user stood on ("" where there is none).
     head: the sanitised HEAD. digest: over the tree of unignored files (git's tree id of HEAD).
+    checkout: the user's working tree that it was taken from, "" where there is none (a URL, a bare repository).
     """
 
     tree: Path
@@ -25,6 +26,7 @@ class Snapshot:
     head: str
     digest: str
     notes: tuple[str, ...] = ()
+    checkout: str = ""
 
     def files(self) -> tuple[str, ...]:
         """Relative POSIX paths of HEAD's regular files, sorted (links and submodules left out)."""

@@ -33,6 +33,7 @@ from .protocol import (
 if TYPE_CHECKING:
     from .docker_engine import DockerBackend
     from .docker_probe import probe_docker
+    from .images import folder_with
     from .overlay import OverlayBackend
     from .overlay_probe import probe_overlay
     from .probe import Probe
@@ -59,6 +60,7 @@ __all__ = [
     "SandboxSealed",
     "World",
     "clean",
+    "folder_with",
     "open_backend",
     "probe_docker",
     "probe_overlay",
@@ -68,6 +70,7 @@ _LATER = {
     "DockerBackend": "docker_engine",
     "OverlayBackend": "overlay",
     "Probe": "probe",
+    "folder_with": "images",
     "probe_docker": "docker_probe",
     "probe_overlay": "overlay_probe",
 }

@@ -10,14 +10,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .docker_client import Engine, Missing, engine_said, plain_errors
 from .docker_container import labels
-from .protocol import CannotStart, Dockerfile
+from .protocol import CannotStart, Dockerfile, Image
 from .tarballs import add_tree, extract, fingerprint, streamed
 
 Progress = Callable[[str], None]
@@ -181,6 +181,44 @@ def _build_failed(dockerfile: Dockerfile, error: str, step: str, said: list[str]
     return CannotStart(
         f"building {dockerfile.file} failed at {step or 'its start'}: {error.strip()[:300]} ({last})"
     )
+
+
+def folder_with(
+    root: Image | Dockerfile, names: Sequence[str], progress: Progress | None = None
+) -> str | None:
+    """The folder that an image starts in, where most of the files `names` are there. The image is made ready first.
+
+    None for an image that starts in its root, or elsewhere than in those files. Raises CannotStart, DiskFull.
+    """
+    from .docker_client import connect
+
+    engine = connect()
+    try:
+        made = (
+            build(engine, root, progress)
+            if isinstance(root, Dockerfile)
+            else ensure_image(engine, root.name, progress)
+        )
+        facts = describe(engine, made)
+        folder = os.path.normpath(facts.workdir) if facts else "/"
+        if not folder.startswith("/") or not folder.strip("/") or not names:
+            return None
+        with plain_errors(), _scratch(engine, made) as container:
+            there = [name for name in names if _is_there(engine, container, os.path.join(folder, name))]
+        return folder if 2 * len(there) > len(names) else None
+    finally:
+        engine.close()
+
+
+def _is_there(engine: Engine, container: str, path: str) -> bool:
+    from docker.errors import NotFound
+
+    try:
+        stream, _about = engine.api.get_archive(container, path)
+    except NotFound:
+        return False
+    stream.close()  # type: ignore[attr-defined]
+    return True
 
 
 def import_rootfs(engine: Engine, folder: Path, progress: Progress | None = None) -> str:

@@ -359,6 +359,7 @@ def _make_layer(
     layer, bottom = layers[0], layers[-1]
     made = folder / layer
     made.mkdir()
+    targets = ("/", *(posixpath.normpath(place.target) for place in world.places))
     for index, source in enumerate(sources):
         for kind in ("upper", "work", "at"):
             (made / f"{kind}{index}").mkdir(mode=0o755)
@@ -366,16 +367,42 @@ def _make_layer(
             os.chmod(made / f"upper{index}", source.stat().st_mode & 0o7777)
         if layer == bottom:
             (made / f"below{index}").symlink_to(source.absolute())
+            if index and (behind := _behind(sources[0], targets[index])):
+                (made / f"behind{index}").symlink_to(behind.absolute())
+                _cover_history(made / f"covers{index}")
     return tuple(
         Mounted(
             target=target,
             staged=f"{layer}/at{index}",
-            lower=(*(f"{one}/upper{index}" for one in layers[1:]), f"{bottom}/below{index}"),
+            lower=(*(f"{one}/upper{index}" for one in layers[1:]), *_lowest(folder, bottom, index)),
             upper=f"{layer}/upper{index}",
             work=f"{layer}/work{index}",
         )
-        for index, target in enumerate(("/", *(posixpath.normpath(place.target) for place in world.places)))
+        for index, target in enumerate(targets)
     )
+
+
+def _lowest(folder: Path, bottom: str, index: int) -> tuple[str, ...]:
+    """A place's source; below it what the image has there, as on docker: what was built in it stays."""
+    lowest = (f"{bottom}/below{index}", f"{bottom}/covers{index}", f"{bottom}/behind{index}")
+    return lowest if (folder / lowest[-1]).is_symlink() else lowest[:1]
+
+
+def _behind(root: Path, target: str) -> Path | None:
+    """The image's own folder at a place, None where it has none. Links could lead out of the image."""
+    at = root
+    for part in target.strip("/").split("/"):
+        at = at / part
+        if at.is_symlink() or not at.is_dir():
+            return None
+    return at
+
+
+def _cover_history(folder: Path) -> None:
+    """A layer that hides the image's own .git, so that no history shines through the place's (SAFETY 1)."""
+    history = folder / ".git"
+    history.mkdir(parents=True)
+    os.setxattr(history, "trusted.overlay.opaque" if os.geteuid() == 0 else "user.overlay.opaque", b"y")
 
 
 def _sayable(env: Mapping[str, str]) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
-from environments import Overrides, prepare_task, read_issue, repository_name
+from environments import Overrides, Task, prepare_task, read_issue, repository_name
 from store import Store, open_store
 
 from .configuration import Configuration, configure
@@ -58,23 +60,12 @@ def solve(asked: Asked) -> int:
     open_minds(configuration)  # a missing key or price is said before the repository is copied
     store = open_store(asked.store or _default_store())
     run = new_run_id(repository_name(asked.source))
-    task = prepare_task(
-        asked.source,
-        issue,
-        folder=worlds_folder(run),
-        overrides=Overrides(
-            image=asked.image,
-            dockerfile=asked.dockerfile,
-            setup=asked.setup,
-            test_command=asked.test_command,
-        ),
-    )
+    task, checkout = _prepare(asked, issue, run, console)
     for sentence in (*task.snapshot.notes, *task.recipe.why):
         console.print(sentence, style="dim", highlight=False)
     store.create_run(run, config=configuration.model_dump_json(), kind="solve")
     store.put_task(run, task.id, body=task_to_json(task))
-    checkout = Path(asked.source).absolute() if Path(asked.source).is_dir() else None
-    return _work(store, run, console, out=asked.out, apply=checkout if asked.apply else None, json=asked.json)
+    return _work(store, run, console, out=asked.out, apply=checkout, json=asked.json)
 
 
 def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str | None) -> int:
@@ -83,10 +74,37 @@ def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str
     opened = open_store(store or _default_store())
     row = opened.run(run)
     [task_row] = opened.tasks(row.run)
-    checkout = Path(task_from_json(task_row.body).snapshot.at)
-    if apply and not checkout.is_dir():
+    checkout = _checkout(task_from_json(task_row.body)) if apply else None
+    return _work(opened, row.run, console, out=out, apply=checkout, json=as_json)
+
+
+def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task, Path | None]:
+    """The task, and where its patch is to be applied. What was frozen goes where the run cannot be started."""
+    said = Overrides(
+        image=asked.image, dockerfile=asked.dockerfile, setup=asked.setup, test_command=asked.test_command
+    )
+    folder = worlds_folder(run)
+    try:
+        with console.status("preparing the repository") as status:
+
+            def progress(line: str) -> None:
+                status.update(escape(line))
+
+            task = prepare_task(asked.source, issue, folder=folder, overrides=said, progress=progress)
+        return task, _checkout(task) if asked.apply else None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _checkout(task: Task) -> Path:
+    """The user's working tree that the task came from. Raises CannotApply."""
+    checkout = task.snapshot.checkout
+    if not checkout:
+        raise CannotApply(f"{task.id} comes from no checkout that could be written into: use --out FILE")
+    if not Path(checkout).is_dir():
         raise CannotApply(f"{checkout} is no folder here: use --out FILE")
-    return _work(opened, row.run, console, out=out, apply=checkout if apply else None, json=as_json)
+    return Path(checkout)
 
 
 def _work(
