@@ -30,6 +30,9 @@ def command(
     price: Annotated[
         str | None, typer.Option(help="USD per million tokens: prompt,completion[,cached].")
     ] = None,
+    context_window: Annotated[
+        int | None, typer.Option(min=1000, help="The model's window in tokens. Default: what is known of it.")
+    ] = None,
     attempts: Annotated[int | None, typer.Option(min=1, help="Attempts. Default: the preset's.")] = None,
     preset: Annotated[str, typer.Option(help="The method; `winnow presets` lists them.")] = "codemonkeys",
     budget: Annotated[float | None, typer.Option(help="USD that the run may cost.")] = None,
@@ -59,6 +62,7 @@ def command(
 
     Exit code 0: a patch was chosen; 1: none was worth choosing; 2: the command is wrong; 3: the world failed.
     """
+    from ..minds import window_settings
     from ..solve_command import Asked, solve
 
     if not issue:
@@ -86,6 +90,7 @@ def command(
                 "concurrency": concurrency,
                 "patience": patience,
             },
+            **window_settings(model, context_window),
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
         preset=preset,
