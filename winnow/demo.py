@@ -133,7 +133,7 @@ def _fingerprint() -> str:
     from models.protocol import digest
 
     texts = [(DATA / name).read_text() for name in ("sources.txt", "fixed.txt", "requirements.txt")]
-    return digest("".join([*texts, sys.executable, sys.version]))[:12]
+    return digest("".join([*texts, sys.base_prefix, sys.version]))[:12]
 
 
 def _compare(console: Console, recording: Path, store: Store, run: str) -> int:

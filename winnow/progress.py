@@ -162,9 +162,9 @@ class Progress:
         return " · ".join([*words, money, time_])
 
     def _left(self, elapsed: float) -> float | None:
-        """Seconds still to go, judged by the attempts that have ended; None before the first has."""
+        """Seconds still to go, judged by the attempts that have ended; None before the first and after the last."""
         done = sum(1 for name in self._ended if name.startswith("attempt"))
-        return elapsed * (self._attempts - done) / done if done else None
+        return elapsed * (self._attempts - done) / done if 0 < done < self._attempts else None
 
 
 def clock(seconds: float) -> str:

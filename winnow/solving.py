@@ -58,8 +58,8 @@ async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
                 limits_of(configuration.sandbox),
                 progress,
             )
-            for lack in backend.lacks():
-                progress.tell(lack)
+            if lacks := backend.lacks():
+                progress.tell("not given here: " + " ".join(lacks))
             outcome = await solve_task(task, tools)
         except asyncio.CancelledError:
             store.set_run(run, status="interrupted", ended=time.time())

@@ -57,7 +57,6 @@ def test_an_empty_store_says_what_to_do(home):
     assert "winnow demo" in home.run("runs").stdout
     done = home.run("resume", "nothing")
     assert done.returncode == 2 and "nothing" in done.stderr and "Traceback" not in done.stderr
-    assert home.run("clean").returncode == 0
 
 
 def test_a_store_that_cannot_be_opened_is_a_sentence(home, tmp_path):
