@@ -18,7 +18,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .demo import DemoFailed
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
-    from .solving import CannotApply, Interrupted
+    from .solving import CannotApply, Interrupted, NotResumable
     from .worlds import NoBackend
 
     users = (
@@ -31,7 +31,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         StepChanged,
         RunBusy,
     )
-    users += (NoSuchRun, WrongConfiguration, CannotApply, NoBackend)
+    users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, NoBackend)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed):

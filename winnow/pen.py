@@ -53,6 +53,7 @@ class Pen:
         task = asyncio.ensure_future(work)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+        task.add_done_callback(_seen)
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
@@ -74,3 +75,9 @@ class Pen:
         step = Step(key, "decide", parts, json.dumps(answer), 0, 0, 0, None, started, time.time() - started)
         await self.finish(self.write(step, [Part("decision", name)]))
         return answer
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Take note of a failure that nobody waits for any more, which asyncio would complain of at the end."""
+    if not task.cancelled():
+        task.exception()

@@ -14,14 +14,14 @@ from rich.markup import escape
 from environments import Overrides, Task, prepare_task, read_issue, repository_name
 from store import Store, open_store
 
-from .configuration import Configuration, configure
+from .configuration import configure
 from .minds import open_minds
 from .paths import data_folder, new_run_id, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
-from .solving import CannotApply, apply_to_checkout, run_until_done, work_on
-from .stored import task_from_json, task_to_json
+from .solving import CannotApply, apply_to_checkout, run_until_done, stored_run, work_on
+from .stored import task_to_json
 from .worlds import choose_backend
 
 
@@ -73,8 +73,8 @@ def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str
     console = Console(stderr=as_json)
     opened = open_store(store or _default_store())
     row = opened.run(run)
-    [task_row] = opened.tasks(row.run)
-    checkout = _checkout(task_from_json(task_row.body)) if apply else None
+    _, task = stored_run(opened, row.run)
+    checkout = _checkout(task) if apply else None
     return _work(opened, row.run, console, out=out, apply=checkout, json=as_json)
 
 
@@ -110,7 +110,7 @@ def _checkout(task: Task) -> Path:
 def _work(
     store: Store, run: str, console: Console, *, out: Path | None, apply: Path | None, json: bool
 ) -> int:
-    configuration = Configuration.model_validate_json(store.run(run).config)
+    configuration, _ = stored_run(store, run)
     console.print(f"run {run}", style="bold", highlight=False)
     budget = configuration.budget
     progress = Progress(console, configuration.attempts, budget.usd, budget.seconds)

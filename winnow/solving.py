@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from environments import Task, apply_patch
 from sandbox import clean
 from store import Store
@@ -29,8 +31,28 @@ class Interrupted(Exception):
     """Ctrl-C, and everything that was in flight is kept. (typer has an answer of its own to KeyboardInterrupt.)"""
 
 
+class NotResumable(Exception):
+    """The store does not hold what is needed to go on with a run; the message says why."""
+
+
 class CannotApply(Exception):
     """The chosen patch cannot be put into the user's checkout; the message says why."""
+
+
+def stored_run(store: Store, run: str) -> tuple[Configuration, Task]:
+    """A run's configuration and its one task. Raises NotResumable."""
+    rows = store.tasks(run)
+    if not rows:
+        raise NotResumable(
+            f"run {run} was stopped before its task was written: start it anew with `winnow solve`"
+        )
+    try:
+        return Configuration.model_validate_json(store.run(run).config), task_from_json(rows[0].body)
+    except (ValidationError, KeyError) as error:
+        raise NotResumable(
+            f"run {run} was made by another version of Winnow, whose settings this one does not know: "
+            f"go on with that version, or start it anew ({str(error).splitlines()[0]})"
+        ) from None
 
 
 async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
@@ -38,9 +60,7 @@ async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
 
     Raises store.RunBusy where another process works on the run, and whatever `solve_task` raises.
     """
-    configuration = Configuration.model_validate_json(store.run(run).config)
-    [row] = store.tasks(run)
-    task = task_from_json(row.body)
+    configuration, task = stored_run(store, run)
     with store.lease(run):
         # Whatever an earlier session of this run left behind; never another run's.
         clean(sandboxes_folder(), run=run)

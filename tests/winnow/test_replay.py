@@ -102,3 +102,16 @@ def test_a_preset_knows_its_keys():
         configure("codemonkeys", {"attempt": {"temprature": 1}, "model": {"name": "x"}})
     with pytest.raises(WrongConfiguration, match="attempts"):
         configure("codemonkeys", {"attempts": 0, "model": {"name": "x"}})
+
+
+def test_a_run_that_this_version_cannot_read_is_a_sentence(home, recorded):
+    home.folder.mkdir()
+    with open_store(home.store) as store:
+        store.create_run("20260101-0000-empty-0000", config="{}", kind="solve")
+        store.create_run(
+            "20260101-0000-other-0000", config='{"model": {"name": "x"}, "colour": 1}', kind="solve"
+        )
+        store.put_task("20260101-0000-other-0000", "task", body="{}")
+    for run, said in (("20260101-0000-empty", "stopped before"), ("20260101-0000-other", "another version")):
+        done = home.run("resume", run)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
