@@ -126,3 +126,20 @@ def test_show_prints_the_run_and_every_step(home, server, checkout):
     assert "message 1 (system)" in steps and "<<<<< DONE" in steps and "join_names" in steps
     unknown = home.run("show", "2999")
     assert unknown.returncode == 2 and "Traceback" not in unknown.stderr
+
+
+def test_faults_of_the_world_are_nobodys_failure(home, checkout):
+    """A rate limit, a cut connection, an error and half a reply, in the middle of attempts: the end is the same."""
+    with ToyServer() as stormy:
+        stormy.next(
+            {"misbehave": "rate_limit", "retry_after": 0},
+            {"misbehave": "cut"},
+            {"misbehave": "error", "status": 503},
+            {"misbehave": "truncated"},
+            {"misbehave": "null_content"},
+        )
+        done = solve(home, stormy, checkout, "--json", attempts=3)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert {c["ending"] for c in told["candidates"]} == {"finished"}
+        assert len(stormy.steps) == told["calls"] + 5
