@@ -54,7 +54,7 @@ async def backend(tmp_path):
     await backend.close()
 
 
-def placed(tmp_path: Path, target="/work/deep/project") -> World:
+def placed(tmp_path: Path, target="/place/deep/project") -> World:
     source = tmp_path / "source"
     source.mkdir(exist_ok=True)
     (source / "file").write_text("host")
@@ -88,7 +88,7 @@ async def test_layers_go_with_the_last_that_stands_on_them(backend, tmp_path):
     "attack",
     [
         "mv /work /gone; ln -s /oldroot{outside} /work",
-        "mv /work/deep /gone; ln -s /oldroot{outside} /work/deep",
+        "mv /place/deep /gone; ln -s /oldroot{outside} /place/deep",
         "mv /work /gone; ln -s ../oldroot{outside} /work",
         "mv /work /gone; ln -s /newroot/tmp /work",
     ],
@@ -180,7 +180,7 @@ async def test_a_full_disk_is_a_sentence(tmp_path):
 async def test_a_root_file_system_of_its_own(backend, docker_rootfs, tmp_path):
     world = World(RootFs(docker_rootfs), places=placed(tmp_path).places, workdir="/testbed")
     sandbox = await backend.start(world, name="rootfs", limits=Limits())
-    assert (await sandbox.run("cat code.py; ls /usr; cat /work/deep/project/file")).output == "oldbin\nhost"
+    assert (await sandbox.run("cat code.py; ls /usr; cat /place/deep/project/file")).output == "oldbin\nhost"
     await sandbox.write("code.py", b"new")
     copy = await sandbox.copy("copy")
     assert await copy.read("code.py") == b"new"
