@@ -98,6 +98,9 @@ async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
         last = said.output.strip().splitlines() or ["no word why"]
         return [f"Python does not start in the sandbox ({last[-1][:200]}): its code cannot be run"]
     real_at, found = json.loads(answers[-1].removeprefix(_MARK))
+    installed = ["/site-packages/", "/dist-packages/"]
+    if environment := task.recipe.env.get("VIRTUAL_ENV"):
+        installed.append(f"{environment}/")  # it may lie in the repository, and another checkout in it
     notes = []
     for name, where in found.items():
         if where is None:
@@ -107,7 +110,7 @@ async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
                 f"`import {name}` finds {where} and not the repository at {at} (an installation elsewhere): attempts "
                 "would test code that they do not change; install the repository itself, or give --setup"
             )
-        elif "/site-packages/" in where or "/dist-packages/" in where:
+        elif any(part in where for part in installed):
             raise WorldWrong(
                 f"`import {name}` finds the installed copy {where} and not the source: attempts would test code that "
                 f"they do not change; install it editable (pip install -e .), or give --setup"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,9 +20,10 @@ _spec.loader.exec_module(misbehaving)
 
 
 class ToyServer(misbehaving.Server):
-    """Answers by `toy.reply`. steps: every call's step, in order of arrival; seconds: how long a reply takes."""
+    """Answers by `reply`. steps: every call's step, in order of arrival; seconds: how long a reply takes."""
 
-    def __init__(self, seconds: float = 0.0):
+    def __init__(self, seconds: float = 0.0, reply: Callable[[str, list[dict]], str] = toy.reply):
+        self._answer = reply
         self.steps: list[str] = []
         self.finished: list[str] = []
         self._sent: list[float] = []
@@ -40,7 +42,7 @@ class ToyServer(misbehaving.Server):
         with self.lock:
             self.finished.append(body["step"])
             self._sent.append(time.monotonic())
-        return {"content": toy.reply(body["step"], body["messages"]), "cached": 0}
+        return {"content": self._answer(body["step"], body["messages"]), "cached": 0}
 
     def just_sent(self, seconds: float) -> list[float]:
         """The replies sent in the last `seconds`; the caller holds the lock."""
