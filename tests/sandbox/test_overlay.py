@@ -87,10 +87,10 @@ async def test_layers_go_with_the_last_that_stands_on_them(backend, tmp_path):
 @pytest.mark.parametrize(
     "attack",
     [
-        "mv /work /gone; ln -s /oldroot{outside} /work",
+        "mv /place /gone; ln -s /oldroot{outside} /place",
         "mv /place/deep /gone; ln -s /oldroot{outside} /place/deep",
-        "mv /work /gone; ln -s ../oldroot{outside} /work",
-        "mv /work /gone; ln -s /newroot/tmp /work",
+        "mv /place /gone; ln -s ../oldroot{outside} /place",
+        "mv /place /gone; ln -s /newroot/tmp /place",
     ],
 )
 async def test_a_link_in_the_way_of_a_mount_leads_nowhere(backend, tmp_path, attack):
@@ -110,7 +110,7 @@ async def test_without_the_check_such_a_link_would_lead_out(backend, tmp_path, m
     outside = tmp_path / "outside"
     outside.mkdir()
     sandbox = await backend.start(placed(tmp_path), name="hostile", limits=Limits())
-    await sandbox.run(f"mv /work /gone; ln -s /oldroot{outside} /work", cwd="/")
+    await sandbox.run(f"mv /place /gone; ln -s /oldroot{outside} /place", cwd="/")
     with contextlib.suppress(SandboxError):
         await sandbox.copy("copy")
     assert list(outside.iterdir()) != []
