@@ -41,7 +41,13 @@ def answers(test: str, path: str, old: str, new: str) -> Callable[[str, list[dic
     return reply
 
 
-def solve(home, source, reply, *words: str, sandbox: str = "overlay"):
+IMPORTS = "python3 -c 'import names'"
+"""Existing tests that take no time, where they are not what a test is about."""
+
+
+def solve(home, source, reply, *words: str, sandbox: str = "overlay", tests: str | None = IMPORTS):
+    if tests:
+        words = (*words, "--test-command", tests)
     with ToyServer(reply=reply) as server:
         done = home.run(
             "solve", str(source), "--issue", toy.ISSUE, "--model", "openai/toy", "--api-base", server.url,
@@ -119,7 +125,7 @@ def test_a_virtual_environment_that_the_setup_makes_is_the_one_that_is_used(home
         "python3 -m venv --without-pip .venv && echo x=1 >$(echo .venv/lib/python3*/site-packages)/helper.py"
     )
     reply = answers(MADE_BY_SETUP, "names.py", toy.OLD, toy.RIGHT)
-    done, _ = solve(home, checkout, reply, "--setup", setup, "--test-command", "python3 -m unittest names")
+    done, _ = solve(home, checkout, reply, "--setup", setup)
     chosen_with_a_vote(done)
     assert "the set-up script makes it" in done.stderr
 
@@ -128,6 +134,7 @@ def test_a_virtual_environment_that_the_setup_makes_is_the_one_that_is_used(home
 
 GREET = '#!/bin/sh\n# Greets by name.\necho "Hello $2"\n'
 GREET_TESTS = '#!/bin/sh\n[ "$(sh greet.sh a Ann)" = "Hello Ann" ] && echo "ok, and \'quoted\'"\n'
+GREET_RUN = "sh tests/run.sh"
 GREET_CHECK = """#!/bin/sh
 [ "$(pwd)" = "{at}" ] || { echo "this is $(pwd)"; exit 1; }
 [ "$SAID_BY" = image ] || exit 1
@@ -179,8 +186,8 @@ def test_an_image_that_has_the_repository_shows_ours_in_its_place(home, greeting
     """Not Python-only, no git inside, and what was built in the image stays while its history goes."""
     more = '[ "$(cat built.txt)" = "built in the image" ] && [ ! -e .git/later ] || exit 1'
     reply = answers(check_at("/srv/code", more), "greet.sh", GREET_OLD, GREET_NEW)
-    words = ("--image", image, "--test-command", "sh tests/run.sh", "--apply")
-    done, _ = solve(home, greeting, reply, *words, sandbox=sandbox)
+    words = ("--image", image, "--apply")
+    done, _ = solve(home, greeting, reply, *words, sandbox=sandbox, tests=GREET_RUN)
     chosen_with_a_vote(done)
     assert "is shown at /srv/code" in done.stderr and "no test command" not in done.stderr
     assert GREET_NEW in (greeting / "greet.sh").read_text() and not (greeting / "built.txt").exists()
@@ -194,8 +201,8 @@ def test_a_dockerfile_is_built_from_the_frozen_tree(home, greeting, image):
     )
     more = '[ "$(cat built.txt)" = built ] || exit 1'
     reply = answers(check_at("/opt/app", more), "greet.sh", GREET_OLD, GREET_NEW)
-    words = ("--dockerfile", str(greeting / "Dockerfile"), "--test-command", "sh tests/run.sh")
-    done, _ = solve(home, greeting, reply, *words, sandbox="docker")
+    words = ("--dockerfile", str(greeting / "Dockerfile"))
+    done, _ = solve(home, greeting, reply, *words, sandbox="docker", tests=GREET_RUN)
     chosen_with_a_vote(done)
 
 
@@ -215,8 +222,7 @@ def test_a_broken_dockerfile_and_an_unknown_image_are_sentences(home, greeting):
 def test_an_image_without_the_repository_shows_it_at_its_own_path(home, greeting, sandbox):
     with small_image({"/made-by-image": "x", "/srv/code/else": ""}, "/srv/code") as image:
         reply = answers(check_at(str(greeting)), "greet.sh", GREET_OLD, GREET_NEW)
-        words = ("--image", image, "--test-command", "sh tests/run.sh")
-        done, _ = solve(home, greeting, reply, *words, sandbox=sandbox)
+        done, _ = solve(home, greeting, reply, "--image", image, sandbox=sandbox, tests=GREET_RUN)
         chosen_with_a_vote(done)
 
 
@@ -300,11 +306,11 @@ def test_a_node_repository_with_what_its_package_json_says(home, tmp_path):
     reply = answers(
         NODE_CHECK, "names.js", old, old.replace('join(", ")', 'join(", ") + " and " + names.at(-1)')
     )
-    done, _ = solve(home, tmp_path / "repo", reply)
+    done, _ = solve(home, tmp_path / "repo", reply, tests=None)
     assert "names.at(-1)" in chosen_with_a_vote(done)["patch"]
     assert "package.json's test script runs the tests" in done.stderr
     breaking = answers(NODE_CHECK, "names.js", old, "exports.joined = 1;")
-    done, _ = solve(home, tmp_path / "repo", breaking)
+    done, _ = solve(home, tmp_path / "repo", breaking, tests=None)
     assert done.returncode == 1, "it broke an existing test, which node runs\n" + done.stdout + done.stderr
 
 
@@ -363,7 +369,7 @@ def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_living_one(home, tm
     with ToyServer(reply=waiting) as server:
         words = (
             "solve", str(checkout), "--issue", toy.ISSUE, "--model", "openai/toy", "--api-base", server.url,
-            "--attempts", "1", "--sandbox", sandbox,
+            "--attempts", "1", "--sandbox", sandbox, "--test-command", IMPORTS,
         )  # fmt: skip
         try:
             doomed, living = home.start(*words), home.start(*words)
