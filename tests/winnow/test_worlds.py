@@ -98,11 +98,11 @@ def test_what_a_setup_made_is_there_for_attempts_but_not_its_network(home, tmp_p
     assert not (checkout / "build").exists() and not Path("/usr/made").exists()
 
 
-@pytest.mark.parametrize("sandbox", BACKENDS)
-def test_a_failing_setup_is_a_sentence_with_its_last_words(home, tmp_path, sandbox):
+@pytest.mark.overlay
+def test_a_failing_setup_is_a_sentence_with_its_last_words(home, tmp_path):
     checkout = toy.make_repository(tmp_path / "repo")
     reply = answers(PREPARED, "names.py", toy.OLD, toy.RIGHT)
-    done, _ = solve(home, checkout, reply, "--setup", "echo first; echo the reason; exit 3", sandbox=sandbox)
+    done, _ = solve(home, checkout, reply, "--setup", "echo first; echo the reason; exit 3")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "exit code 3" in done.stderr and "the reason" in done.stderr and "Traceback" not in done.stderr
     assert not [path for path in (home.folder / "sandboxes").rglob("*") if path.is_file()]
@@ -218,11 +218,11 @@ def test_a_broken_dockerfile_and_an_unknown_image_are_sentences(home, greeting):
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("sandbox", BACKENDS)
-def test_an_image_without_the_repository_shows_it_at_its_own_path(home, greeting, sandbox):
+@pytest.mark.overlay
+def test_an_image_without_the_repository_shows_it_at_its_own_path(home, greeting):
     with small_image({"/made-by-image": "x", "/srv/code/else": ""}, "/srv/code") as image:
         reply = answers(check_at(str(greeting)), "greet.sh", GREET_OLD, GREET_NEW)
-        done, _ = solve(home, greeting, reply, "--image", image, sandbox=sandbox, tests=GREET_RUN)
+        done, _ = solve(home, greeting, reply, "--image", image, tests=GREET_RUN)
         chosen_with_a_vote(done)
 
 
