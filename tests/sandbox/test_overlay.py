@@ -357,6 +357,7 @@ def _copied(folder: Path, uid: int) -> None:
     here, caches = Path(__file__).parents[2], shutil.ignore_patterns("__pycache__")
     shutil.copytree(here / "sandbox", folder / "sandbox", ignore=caches)
     shutil.copytree(here / "tests/sandbox/contract", folder / "tests/sandbox/contract", ignore=caches)
+    shutil.copy(here / "tests/sandbox/conftest.py", folder / "tests/sandbox")
     shutil.copy(here / "pyproject.toml", folder)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, uid, -1)

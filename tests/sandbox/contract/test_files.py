@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox import NotThere, SandboxError
+from sandbox import NotThere, Place, RootFs, SandboxError, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -129,3 +129,27 @@ async def test_a_read_is_not_spoiled_by_a_child_that_prints(sandbox):
         assert await sandbox.read("quiet") == content
     await sandbox.write("other", content)
     assert await sandbox.read("other") == content
+
+
+async def test_a_place_lies_over_what_the_image_has_there(
+    backend, kind, limits, docker_rootfs, request, tmp_path
+):
+    """What was built in the image stays, files of both are the place's, the image's own history goes (SAFETY 1)."""
+    if kind == "docker":
+        request.getfixturevalue("docker_engine")  # removes at its end what is imported here
+    source = tmp_path / "source"
+    (source / ".git").mkdir(parents=True)
+    (source / ".git/ours").write_text("ours")
+    (source / "code.py").write_text("new")
+    world = World(root=RootFs(docker_rootfs), places=(Place(source, "/testbed"),), workdir="/testbed")
+    sandbox = await backend.start(world, name="over", limits=limits)
+    try:
+        assert (await sandbox.run("cat code.py built.so; ls .git")).output == "newbuiltours\n"
+        await sandbox.run("rm built.so code.py; echo more >.git/HEAD; mkdir empty")
+        copy = await sandbox.copy("copy")
+        assert (await copy.run("ls -A; ls .git")).output.split() == [".git", "empty", "HEAD", "ours"]
+        await copy.close()
+    finally:
+        await sandbox.close()
+    assert (docker_rootfs / "testbed/built.so").read_text() == "built"
+    assert (docker_rootfs / "testbed/.git/HEAD").read_text() == "the image's own history"
