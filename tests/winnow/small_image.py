@@ -30,6 +30,16 @@ def small_image(files: Mapping[str, str], workdir: str) -> Iterator[str]:
         engine.close()
 
 
+def remove_images(label: str) -> None:
+    """Remove the images that have this label, and the steps of their build."""
+    from sandbox.docker_client import connect
+
+    engine = connect()
+    for image in engine.api.images(filters={"label": [label]}):
+        engine.api.remove_image(image["Id"], force=True)
+    engine.close()
+
+
 def _tar(files: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:

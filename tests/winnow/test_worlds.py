@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from small_image import small_image
+from small_image import remove_images, small_image
 from toy_server import ToyServer
 
 from store import open_store
@@ -195,15 +196,19 @@ def test_an_image_that_has_the_repository_shows_ours_in_its_place(home, greeting
 
 @pytest.mark.docker
 def test_a_dockerfile_is_built_from_the_frozen_tree(home, greeting, image):
+    mark = f"winnow.test.{secrets.token_hex(4)}"
     (greeting / ".env").write_text("TOKEN=hunter2")
     (greeting / "Dockerfile").write_text(
-        f"FROM {image}\nWORKDIR /opt/app\nCOPY . .\nRUN echo built >built.txt; [ ! -e .env ]\n"
+        f"FROM {image}\nLABEL {mark}=\nWORKDIR /opt/app\nCOPY . .\nRUN echo built >built.txt; [ ! -e .env ]\n"
     )
     more = '[ "$(cat built.txt)" = built ] || exit 1'
     reply = answers(check_at("/opt/app", more), "greet.sh", GREET_OLD, GREET_NEW)
     words = ("--dockerfile", str(greeting / "Dockerfile"))
-    done, _ = solve(home, greeting, reply, *words, sandbox="docker", tests=GREET_RUN)
-    chosen_with_a_vote(done)
+    try:
+        done, _ = solve(home, greeting, reply, *words, sandbox="docker", tests=GREET_RUN)
+        chosen_with_a_vote(done)
+    finally:
+        remove_images(mark)  # what is built from a Dockerfile is kept for the next run
 
 
 @pytest.mark.docker
