@@ -15,7 +15,8 @@ from sandbox.docker_engine import DockerBackend
 from sandbox.docker_leftovers import clean_docker
 from sandbox.protocol import CannotStart, HostRoot, RootFs
 
-pytestmark = pytest.mark.docker
+# Cleaning takes what any dead owner left: tests that clean must not run beside those that leave something on purpose.
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("clean")]
 SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
 
 

@@ -24,7 +24,7 @@ BACKENDS = [
     pytest.param("overlay", marks=pytest.mark.overlay),
     pytest.param("docker", marks=pytest.mark.docker),
 ]
-pytestmark = pytest.mark.xdist_group("worlds")
+pytestmark = pytest.mark.xdist_group("clean")
 
 
 def answers(test: str, path: str, old: str, new: str) -> Callable[[str, list[dict]], str]:

@@ -25,7 +25,7 @@ from sandbox import (
     open_backend,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("clean")]
 
 
 async def test_a_copy_has_the_files_and_nothing_flows_back(sandbox):
