@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -27,7 +33,24 @@ def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
                 removed.append(f"frozen repositories of {run}")
     else:
         removed += clean(sandboxes_folder())
+        removed += _stale_temporary_folders()
     for sentence in removed:
         console.print(f"removed {sentence}", highlight=False, markup=False)
     if not removed:
         console.print("nothing was left behind")
+
+
+def _stale_temporary_folders() -> list[str]:
+    """Remove our folders in the temporary folder that a kill left: they serve for seconds, these are an hour old."""
+    removed = []
+    for folder in Path(tempfile.gettempdir()).glob("winnow-*"):
+        with contextlib.suppress(OSError):
+            seen = folder.lstat()
+            if (
+                stat.S_ISDIR(seen.st_mode)
+                and seen.st_uid == os.geteuid()
+                and seen.st_mtime < time.time() - 3600
+            ):
+                shutil.rmtree(folder)
+                removed.append(f"temporary folder {folder}")
+    return removed

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from winnow.cli import COMMANDS
+
+pytestmark = pytest.mark.xdist_group("clean")
 
 HEAVY = ("sqlalchemy", "openai", "litellm", "docker", "git", "jinja2", "pydantic", "rich", "httpx")
 ROOT = Path(__file__).parents[2]
@@ -63,3 +67,14 @@ def test_a_store_that_cannot_be_opened_is_a_sentence(home, tmp_path):
     (tmp_path / "text").write_text("no database")
     done = home.run("runs", "--store", str(tmp_path / "text"))
     assert done.returncode == 3 and "Traceback" not in done.stderr and str(tmp_path / "text") in done.stderr
+
+
+def test_clean_takes_old_temporary_folders_of_ours_only(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name, age in (("winnow-patch-old", 7200), ("winnow-patch-new", 0), ("others-old", 7200)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    done = home.run("clean")
+    assert done.returncode == 0 and "winnow-patch-old" in done.stdout
+    assert {p.name for p in tmp_path.iterdir()} >= {"winnow-patch-new", "others-old"}
+    assert not (tmp_path / "winnow-patch-old").exists()
