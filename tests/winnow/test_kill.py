@@ -19,6 +19,7 @@ import toy
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from toy_server import ToyServer
+from winnow_home import Home
 
 from store import Step, open_store
 from winnow.journaled_model import place
@@ -88,8 +89,6 @@ def kill_after(process: subprocess.Popen, server: ToyServer, calls: int, seconds
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> tuple[dict, int, Path]:
     """(the outcome, the number of calls, the checkout) of a run that nobody disturbs."""
-    from conftest import Home
-
     folder = tmp_path_factory.mktemp("undisturbed")
     checkout = toy.make_repository(folder / "repo")
     home = Home(folder / "home")
@@ -109,8 +108,6 @@ def undisturbed(tmp_path_factory) -> tuple[dict, int, Path]:
 )
 @given(kills=st.lists(st.tuples(st.integers(0, 6), st.floats(0, 0.6)), min_size=1, max_size=3))
 def test_a_run_killed_anywhere_comes_to_the_same_end(undisturbed, tmp_path_factory, kills):
-    from conftest import Home
-
     expected, calls, checkout = undisturbed
     home = Home(tmp_path_factory.mktemp("killed") / "home")
     allowed = calls

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import toy
 from toy_server import ToyServer
+from winnow_home import Home
 
 import agent.render
 from models import ReplayMismatch
@@ -23,8 +24,6 @@ pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("solve")]
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> tuple[Path, Path]:
     """(a checkout, the recording of a run on it)."""
-    from conftest import Home
-
     folder = tmp_path_factory.mktemp("recorded")
     checkout = toy.make_repository(folder / "repo")
     home = Home(folder / "home")

@@ -48,7 +48,9 @@ async def test_a_copy_has_the_files_and_nothing_flows_back(sandbox):
 
 
 async def test_copying_seals(sandbox):
-    await sandbox.run("echo kept >kept; (while :; do echo x >>growing; sleep 0.01; done) &")
+    await sandbox.run(
+        "echo kept >kept; : >growing; (while :; do echo x >>growing; sleep 0.01; done) & sleep 0.1"
+    )
     one = await sandbox.copy("one")
     with pytest.raises(SandboxSealed):
         await sandbox.run("true")
