@@ -13,10 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sandbox import clean
-from store import open_store
 
-from .paths import sandboxes_folder, worlds_folder
-from .solve_command import _default_store
+from .paths import open_users_store, sandboxes_folder, worlds_folder
 
 
 def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
@@ -24,7 +22,7 @@ def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
     console = Console()
     removed: list[str] = []
     if run is not None:
-        store = open_store(where or _default_store())
+        store = open_users_store(where)
         run = store.run(run).run
         with store.lease(run):
             removed += clean(sandboxes_folder(), run=run)

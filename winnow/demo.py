@@ -16,14 +16,14 @@ from pathlib import Path
 from rich.console import Console
 
 from environments import Gold, Overrides, Task, Verdict, grade, prepare_task, run_tests
-from store import Store, open_store
+from store import Store
 
 from .base import Base
 from .configuration import Configuration, configure
-from .paths import data_folder, new_run_id, worlds_folder
+from .paths import data_folder, new_run_id, open_users_store, worlds_folder
 from .progress import Progress
 from .recording import compare, record
-from .solve_command import _default_store, hand_over
+from .solve_command import hand_over
 from .solving import run_until_done, work_on
 from .stored import task_to_json
 from .worlds import backend_of, choose_backend, limits_of
@@ -58,7 +58,7 @@ def demonstrate(
             "sandbox": {"backend": backend},
         },
     )
-    opened = open_store(store or _default_store())
+    opened = open_users_store(store)
     run = new_run_id("demo")
     task = prepare_task(
         str(checkout),

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from sandbox import probe_docker, probe_overlay
-from store import open_store
 
-from .solve_command import _default_store
+from .paths import open_users_store
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "MISTRAL_API_KEY")
 
@@ -28,7 +27,7 @@ def examine() -> int:
         console.print(f"{ok if probe.works else bad}{probe.name}: {escape(probe.why)}", highlight=False)
         if not probe.works:
             console.print(f"      to mend it: {escape(probe.cure)}", highlight=False)
-    store = open_store(_default_store())
+    store = open_users_store()
     console.print(f"{ok}store: {escape(store.url)}, {len(store.runs())} runs", highlight=False)
     keys = [name for name in KEYS if os.environ.get(name)]
     said = ", ".join(keys) if keys else "none set; a local server needs none, `winnow demo` neither"

@@ -8,6 +8,10 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from store import Store
 
 
 def data_folder() -> Path:
@@ -34,3 +38,13 @@ def new_run_id(name: str) -> str:
     """A run's id: date and time, a readable part of `name`, four random hex digits: "20261121-0640-humanize-3f2a"."""
     readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].strip("-") or "run"
     return f"{time.strftime('%Y%m%d-%H%M')}-{readable}-{secrets.token_hex(2)}"
+
+
+def open_users_store(where: str | None = None) -> Store:
+    """The store at `where` (a file or an SQLAlchemy URL), by default the one in the data folder. Raises StoreError."""
+    from store import open_store
+
+    if where:
+        return open_store(where)
+    data_folder().mkdir(parents=True, exist_ok=True)
+    return open_store(data_folder() / "winnow.db")

@@ -8,17 +8,17 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from store import Step, Store, open_store
+from store import Step, Store
 
 from .journaled_model import place
+from .paths import open_users_store
 from .report import print_candidates, print_choice, print_matrix, print_totals
-from .solve_command import _default_store
 from .stored import evidence_from_json, ranking_from_json
 
 
 def list_runs(where: str | None) -> None:
     """Print a table of the runs, newest last."""
-    store = open_store(where or _default_store())
+    store = open_users_store(where)
     console = Console()
     rows = store.runs()
     if not rows:
@@ -39,7 +39,7 @@ def list_runs(where: str | None) -> None:
 
 def show_run(where: str | None, run: str, task: str | None, steps: str | None) -> None:
     """Print what happened in a run; with `steps`, every step of one trajectory in full."""
-    store = open_store(where or _default_store())
+    store = open_users_store(where)
     console = Console()
     row = store.run(run)
     tasks = [t.task for t in store.tasks(row.run) if task in (None, t.task)]

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from environments import Overrides, Task, prepare_task, read_issue, repository_name
-from store import Store, open_store
+from store import Store
 
 from .configuration import configure
 from .minds import open_minds
-from .paths import data_folder, new_run_id, worlds_folder
+from .paths import new_run_id, open_users_store, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
@@ -58,7 +58,7 @@ def solve(asked: Asked) -> int:
     console.print(f"sandbox: {why}", style="dim", highlight=False)
     configuration = configure(asked.preset, {**wanted, "sandbox": {"backend": backend}})
     open_minds(configuration)  # a missing key or price is said before the repository is copied
-    store = open_store(asked.store or _default_store())
+    store = open_users_store(asked.store)
     run = new_run_id(repository_name(asked.source))
     task, checkout = _prepare(asked, issue, run, console)
     for sentence in (*task.snapshot.notes, *task.recipe.why):
@@ -71,7 +71,7 @@ def solve(asked: Asked) -> int:
 def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str | None) -> int:
     """Go on with a run; the exit code."""
     console = Console(stderr=as_json)
-    opened = open_store(store or _default_store())
+    opened = open_users_store(store)
     row = opened.run(run)
     _, task = stored_run(opened, row.run)
     checkout = _checkout(task) if apply else None
@@ -151,9 +151,3 @@ def hand_over(
         changed = apply_to_checkout(outcome.task, chosen.patch, apply)
         console.print(f"Applied to {apply}: {', '.join(changed)}", highlight=False)
     return 0
-
-
-def _default_store() -> str:
-    folder = data_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder / "winnow.db")
