@@ -11,7 +11,9 @@ from rich.markup import escape
 
 from sandbox import probe_docker, probe_overlay
 
+from .configuration import SandboxSettings
 from .paths import open_users_store
+from .worlds import backend_of
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "MISTRAL_API_KEY")
 
@@ -27,6 +29,10 @@ def examine() -> int:
         console.print(f"{ok if probe.works else bad}{probe.name}: {escape(probe.why)}", highlight=False)
         if not probe.works:
             console.print(f"      to mend it: {escape(probe.cure)}", highlight=False)
+            continue
+        backend = backend_of(SandboxSettings(backend=probe.name), "doctor")  # starts nothing by itself
+        for lack in backend.lacks():
+            console.print(f"      not given here: {escape(lack)}", highlight=False)
     store = open_users_store()
     console.print(f"{ok}store: {escape(store.url)}, {len(store.runs())} runs", highlight=False)
     keys = [name for name in KEYS if os.environ.get(name)]

@@ -55,6 +55,7 @@ def test_doctor_says_what_works(home):
     done = home.run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "overlay" in done.stdout and "docker" in done.stdout and "store" in done.stdout
+    assert "not given here" in done.stdout  # no kernel and engine give everything
 
 
 def test_an_empty_store_says_what_to_do(home):
