@@ -92,18 +92,24 @@ class Limits:
     timeout: float = 100.0
 
 
+Ended = Literal["exited", "timeout", "memory", "disk"]
+"""Why a command is over: by itself, or stopped by one of its limits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a command ended.
 
-    exit_code: the shell's (128 + signal for a signal; 124 with ended == "timeout").
+    exit_code: the shell's (128 + signal for a signal; 124 with ended == "timeout"). ended: "memory" where the kernel
+    killed a process of the sandbox for its memory limit and the command failed; "disk" where the sandbox wrote more
+    than its limit and everything in it was killed (exit code 137). The output's last line says which.
     output: stdout and stderr as one text in the order they came, bytes that are no UTF-8 replaced; `cut` is how many
     bytes were left out of its middle (a line says so there). seconds: wall time.
     """
 
     exit_code: int
     output: str
-    ended: Literal["exited", "timeout"] = "exited"
+    ended: Ended = "exited"
     cut: int = 0
     seconds: float = 0.0
 
