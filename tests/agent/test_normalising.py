@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import cut_middle, normalise
+from agent.normalising import _RULES
 
 VARYING = [
     ("===== 3 passed in 0.12s =====", "===== 3 passed in <time> ====="),
@@ -102,6 +103,14 @@ PIECES = st.sampled_from(
 def test_twice_is_once(text, at):
     once = normalise(text, at)
     assert normalise(once, at) == once
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_the_words_that_a_rule_is_skipped_without_are_in_all_that_it_matches(data):
+    for rule in _RULES:
+        text = data.draw(st.from_regex(rule.pattern))
+        assert rule.apply(text) == rule.pattern.sub(rule.replacement, text)
 
 
 @settings(max_examples=200)
