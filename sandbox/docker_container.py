@@ -9,6 +9,7 @@ from typing import Any
 from .docker_client import Engine
 from .owner import owner_label
 from .protocol import Limits, World
+from .without import limits_without
 
 RUN_LABEL = "winnow.run"
 OWNER_LABEL = "winnow.owner"
@@ -65,8 +66,9 @@ def create(
     env: Mapping[str, str],
     user: str,
     mounts: tuple[dict[str, Any], ...] = (),
+    without: frozenset[str] = frozenset(),
 ) -> str:
-    """Create (not start) a sandbox's container and give its id.
+    """Create (not start) a sandbox's container and give its id. without: see without.py.
 
     stdin is open once: when the one connection that is attached to it closes, however its owner came to its end, the
     channel's shell reads an end of file and kills everything, the init ends, and the engine removes the container.
@@ -74,12 +76,15 @@ def create(
     """
     api = engine.api
     cores = float(engine.info.get("NCPU") or 1)
+    limits = limits_without(limits, without)
+    open_network = world.network == "host" or "network" in without
     host = api.create_host_config(
         auto_remove=True,
         init=True,
-        network_mode="host" if world.network == "host" else "none",
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
+        network_mode="host" if open_network else "none",
+        cap_drop=[] if "capabilities" in without else ["ALL"],
+        security_opt=_security(without),
+        userns_mode="host" if "ids" in without else None,
         pids_limit=limits.processes,
         mem_limit=limits.memory,
         memswap_limit=limits.memory,  # memory and swap together: no swap on top
@@ -90,13 +95,15 @@ def create(
         mounts=list(mounts),
     )
     host["MaskedPaths"] = [*MASKED]
+    if "proc" in without:
+        host["MaskedPaths"], host["ReadonlyPaths"] = [], []
     created = api.create_container_from_config(
         {
             **api.create_container_config(
                 image,
                 command=[],
                 entrypoint=["/bin/sh", "-c", BEGIN % ("" if "HOSTNAME" in env else "unset HOSTNAME; ")],
-                hostname=None if world.network == "host" else HOSTNAME,
+                hostname=None if open_network else HOSTNAME,
                 environment=dict(env),
                 user=user,
                 working_dir="/",
@@ -115,6 +122,11 @@ def create(
     return created["Id"]
 
 
+def _security(without: frozenset[str]) -> list[str]:
+    options = [] if "privileges" in without else ["no-new-privileges:true"]
+    return [*options, "seccomp=unconfined"] if "seccomp" in without else options
+
+
 def _ulimits(limits: Limits) -> list[dict[str, Any]]:
     wanted = {"core": 0, "nofile": limits.files, "fsize": limits.disk}
     return [
@@ -131,7 +143,9 @@ def lacks(engine: Engine) -> tuple[str, ...]:
             "no shifted user ids: this Docker daemon does not remap users, so root in a container is the host's root "
             "without capabilities"
         )
-    if "seccomp" not in security:
+    if "name=seccomp" in security and "profile=unconfined" in security:
+        missing.append("no system call filter: this Docker daemon was started with seccomp unconfined")
+    elif "seccomp" not in security:
         missing.append("no system call filter: this Docker daemon has no seccomp")
     if not info.get("MemoryLimit"):
         missing.append("no memory limit: the memory cgroup is not there")

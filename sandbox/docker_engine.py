@@ -37,6 +37,7 @@ from .protocol import (
     SandboxSealed,
     World,
 )
+from .without import checked, limits_without, timeout_without
 
 REPLAYED_BYTES = 8 << 20
 """Writes beyond this are no longer kept for replay: the copy commits instead."""
@@ -49,12 +50,21 @@ OOM_BEFORE = 5.0
 
 
 class DockerBackend:
-    """Sandboxes of one run on one engine. progress: told in short lines what takes long (pulls, builds, layers)."""
+    """Sandboxes of one run on one engine. progress: told in short lines what takes long (pulls, builds, layers).
+
+    without: protections that a test takes away (see without.py).
+    """
 
     name = "docker"
 
-    def __init__(self, run: str, progress: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        progress: Callable[[str], None] | None = None,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
         self.run = run
+        self.without = checked(without)
         self._progress = progress
         self._engine: Engine | None = None
         self._connecting = asyncio.Lock()
@@ -125,7 +135,9 @@ class DockerBackend:
         engine = await self.engine()
         if isinstance(world.root, HostRoot):
             targets = tuple(place.target for place in world.places)
-            facts, mounts = await engine.call(host_ground, engine, self.run, world.root, targets)
+            facts, mounts = await engine.call(
+                host_ground, engine, self.run, world.root, targets, open_root="root" in self.without
+            )
         else:
             mounts = ()
             image = await engine.call(self._root_image, engine, world.root)
@@ -171,6 +183,7 @@ class DockerBackend:
                 env=docker_container.environment(world, ground.env),
                 user=ground.user,
                 mounts=ground.mounts,
+                without=self.without,
             )
             attached = await attach(engine, container)
             await engine.call(engine.api.start, container)
@@ -270,11 +283,11 @@ class DockerSandbox:
             try:
                 return await self._channel.run(
                     command,
-                    timeout=self._limits.timeout if timeout is None else timeout,
+                    timeout=timeout_without(timeout, self._limits, self._backend.without),
                     cwd=self._absolute(cwd or ""),
                     env=env,
                     stdin=stdin,
-                    output_limit=self._limits.output,
+                    output_limit=limits_without(self._limits, self._backend.without).output,
                 )
             except SandboxDied as error:
                 raise await self._death(error) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from .docker_client import Engine
 from .docker_container import image_tag, labels
-from .host import hidden, host_binds, make_skeleton
+from .host import hidden, host_binds, make_skeleton, whole_root
 from .images import ImageFacts, describe, import_tar
 from .protocol import CannotStart, HostRoot
 from .tarballs import add_tree
@@ -26,26 +26,28 @@ Bind = tuple[str, str]
 
 
 def host_ground(
-    engine: Engine, run: str, root: HostRoot, targets: tuple[str, ...] = ()
+    engine: Engine, run: str, root: HostRoot, targets: tuple[str, ...] = (), *, open_root: bool = False
 ) -> tuple[ImageFacts, tuple[dict[str, Any], ...]]:
     """(the skeleton's image, the mounts of the host's folders). targets: where places will be; no bind covers them.
 
     Commands run as the caller, or as root where the engine shifts ids: they never get more of the host's files to
-    read than the caller has. Raises CannotStart for an engine on another machine.
+    read than the caller has. open_root: all of the host's root, writable (see without.py). Raises CannotStart for an
+    engine on another machine.
     """
     if not engine.local:
         raise CannotStart(
             "the Docker engine runs on another machine (or sees other files than this process), so it cannot show this "
             "machine's programs; give --image or --dockerfile, or use --sandbox overlay"
         )
-    binds, links = around(host_binds(root.extra), (*targets, INIT))
+    shown = whole_root() if open_root else host_binds(root.extra)
+    binds, links = around(shown, (*targets, INIT))
     covered = [path for path in hidden() if not any(_within(target, path) for target in targets)]
     shifted = any(
         "userns" in option or "rootless" in option for option in engine.info.get("SecurityOptions") or ()
     )
     uid, gid = (0, 0) if shifted else (os.getuid(), os.getgid())
     image = _skeleton(engine, run, binds, links, (uid, gid))
-    mounts = [_bind(source, target) for source, target in binds]
+    mounts = [{**_bind(source, target), "ReadOnly": not open_root} for source, target in binds]
     mounts += [_cover(path) for path in covered]
     return ImageFacts(image, {}, f"{uid}:{gid}", "/", ()), tuple(mounts)
 

@@ -100,6 +100,13 @@ def host_binds(extra: tuple[str, ...]) -> list[tuple[str, str]]:
     return sorted(binds, key=lambda bind: bind[1].count("/"))
 
 
+def whole_root() -> list[tuple[str, str]]:
+    """The binds of a root without the allow-list (see without.py): every folder but the kernel's and the engine's."""
+    names = sorted(name for name in os.listdir("/") if name not in ("proc", "sys", "dev", "var"))
+    paths = [f"/{name}" for name in names if os.path.isdir(f"/{name}") and not os.path.islink(f"/{name}")]
+    return [(path, path) for path in paths]
+
+
 def kernel_binds() -> list[tuple[str, str]]:
     """(path of the host, path in the sandbox) to bind read-only over a fresh /proc."""
     binds = [(f"/proc/{name}", f"/proc/{name}") for name in KERNEL_READ_ONLY]
