@@ -38,12 +38,7 @@ class Capture:
     def text(self) -> tuple[str, int]:
         """-> (the text with a line in its middle where bytes were cut, how many bytes were cut)."""
         self._trim()
-        if not self._dropped:
-            return (self._head + self._tail).decode("utf-8", "replace"), 0
-        head, tail = _whole_end(bytes(self._head)), _whole_start(bytes(self._tail))
-        cut = self._dropped + len(self._head) - len(head) + len(self._tail) - len(tail)
-        middle = f"\n[... {cut} bytes of output were cut here ...]\n"
-        return head.decode("utf-8", "replace") + middle + tail.decode("utf-8", "replace"), cut
+        return shown(bytes(self._head), bytes(self._tail), self._dropped)
 
     def _trim(self) -> None:
         extra = len(self._tail) - self._tail_limit
@@ -106,6 +101,16 @@ class Frame:
     def _keep(self, data: bytes) -> None:
         if self._begun:
             self._capture.add(data)
+
+
+def shown(head: bytes, tail: bytes, dropped: int) -> tuple[str, int]:
+    """Output of which `dropped` bytes between head and tail are missing. -> (its text, bytes cut out of it)"""
+    if not dropped:
+        return (head + tail).decode("utf-8", "replace"), 0
+    whole_head, whole_tail = _whole_end(head), _whole_start(tail)
+    cut = dropped + len(head) - len(whole_head) + len(tail) - len(whole_tail)
+    middle = f"\n[... {cut} bytes of output were cut here ...]\n"
+    return whole_head.decode("utf-8", "replace") + middle + whole_tail.decode("utf-8", "replace"), cut
 
 
 def _whole_end(data: bytes) -> bytes:
