@@ -21,9 +21,9 @@ _HOMES = {
     "endings": "KilledSandbox Stopped ending_of",
     "normalising": "cut_middle normalise",
     "render": "fenced renderer shown_file shown_issue",
-    "scripts": "CRASHED PRESENT SOLVED ScriptError parse_script run_script",
+    "scripts": "ScriptError parse_script run_script",
     "settings": "AttemptSettings ContextSettings",
-    "showing": "shown_run",
+    "showing": "shown_run stopped",
     "testing": "Tested normaliser write_test",
     "side_by_side": "together",
 }

@@ -39,6 +39,10 @@ _RESULTS = frozenset(
 )
 
 
+PRESENT, SOLVED = 2, 0
+"""Exit codes of a test script: the issue is present, it is solved. Others: something else happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A stand-alone test of the issue. Exits 2 when the issue is present, 0 when solved, else it crashed.
@@ -52,11 +56,24 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a script: exit code, normalised output, "exited" or "timeout"."""
+    """One execution of a script: exit code, normalised output, and `sandbox.Result.ended` or "killed".
+
+    killed: the script ended its sandbox, and did so again in fresh ones.
+    """
 
     exit_code: int
     output: str
     ended: str = "exited"
+
+    @property
+    def shows_issue(self) -> bool:
+        """Whether a test says that the issue is present (exit code 2): one that was stopped says nothing."""
+        return self.ended == "exited" and self.exit_code == PRESENT
+
+    @property
+    def shows_solved(self) -> bool:
+        """Whether a test says that the issue is solved (exit code 0): one that was stopped says nothing."""
+        return self.ended == "exited" and self.exit_code == SOLVED
 
 
 @dataclass(frozen=True, slots=True)

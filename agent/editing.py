@@ -23,7 +23,7 @@ from .edits import EDIT_BLOCKS, Applied, Edit, EditError, apply_edits, parse_edi
 from .endings import KilledSandbox, Stopped, ending_of
 from .normalising import cut_middle
 from .render import fenced, render, shown_file, shown_issue
-from .scripts import SOLVED, STEM, parse_script, run_script
+from .scripts import STEM, parse_script, run_script
 from .settings import AttemptSettings
 from .showing import shown_run
 from .testing import Tested, normaliser
@@ -203,7 +203,7 @@ def _outcome(state: State, new_test: bool, settings: AttemptSettings, left: int)
         diff=fenced(cut_middle(state.patch, settings.diff_chars)) if state.patch else "",
         before=_shown(state.before, settings),
         after=_shown(state.after, settings),
-        solved=state.after is not None and state.after.exit_code == SOLVED,
+        solved=state.after is not None and state.after.shows_solved,
         left=left,
     )
 

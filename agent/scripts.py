@@ -13,9 +13,6 @@ from .blocks import Block, ReplyError, read_blocks, unfence
 from .candidate import Run, Script
 from .endings import KilledSandbox
 
-PRESENT, SOLVED, CRASHED = 2, 0, 1
-"""Exit codes of a test script: the issue is present, it is solved, something else happened."""
-
 STEM = "winnow_issue_check"
 """The script's file name in the repository's root: one that no repository has and no test runner collects."""
 

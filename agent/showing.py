@@ -14,14 +14,24 @@ _MEANINGS = {2: "the issue is present", 0: "the issue is solved", 1: "the script
 
 def shown_run(run: Run, settings: AttemptSettings) -> str:
     """One run as text: how it ended, what its exit code means, its output cut in the middle."""
-    if run.ended == "timeout":
-        head = (
-            f"It did not end within {settings.script_timeout:g} seconds and was stopped (counts as a crash)."
-        )
+    if why := stopped(run, settings.script_timeout):
+        head = f"{why} (counts as a crash)."
     else:
         head = f"Exit code: {run.exit_code} ({_meaning(run.exit_code)})"
     output = cut_middle(run.output, settings.output_chars)
     return f"{head}\nOutput:\n{fenced(output)}" if output.strip() else f"{head}\nOutput: none"
+
+
+def stopped(run: Run, seconds: float) -> str:
+    """Which limit stopped a run, as a sentence without its full stop; "" where it ended by itself."""
+    match run.ended:
+        case "timeout":
+            return f"It did not end within {seconds:g} seconds and was stopped"
+        case "memory":
+            return "It used more memory than it may and was stopped"
+        case "disk":
+            return "It wrote more to the disk than it may and was stopped"
+    return ""
 
 
 def _meaning(code: int) -> str:

@@ -15,7 +15,7 @@ from .conversation import Conversation
 from .endings import KilledSandbox, Stopped, ending_of
 from .normalising import normalise
 from .render import render, shown_issue
-from .scripts import PRESENT, parse_script, run_script
+from .scripts import parse_script, run_script
 from .settings import AttemptSettings
 from .showing import shown_run, top_level
 
@@ -72,7 +72,7 @@ async def write_test(
                 run = await _on_original(base, f"{at}-{talk.calls}", written, task, settings)
                 script = written
                 talk.tell(_result(run, settings, talk.left))
-            elif run is not None and run.exit_code != PRESENT and not doubted:
+            elif run is not None and not run.shows_issue and not doubted:
                 doubted = True
                 talk.tell(render("testing_doubt", run=run, left=talk.left))
             else:
@@ -128,6 +128,4 @@ async def _on_original(
 
 
 def _result(run: Run, settings: AttemptSettings, left: int) -> str:
-    return render(
-        "testing_result", result=shown_run(run, settings), shows=run.exit_code == PRESENT, left=left
-    )
+    return render("testing_result", result=shown_run(run, settings), shows=run.shows_issue, left=left)

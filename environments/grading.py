@@ -122,8 +122,8 @@ async def _grade(
     missing = tuple(name for name in named if name not in results)
     bad = [name for name in named if results.get(name, "failed") != "passed"]
     reason = ""
-    if report.ended == "timeout":
-        reason = "the tests did not end in time"
+    if report.ended != "exited":
+        reason = _STOPPED.get(report.ended, "the tests did not end by themselves")
     elif not report.whole:
         reason = f"the test run is not whole (exit code {report.exit_code}): its results prove nothing"
     elif missing:
@@ -144,6 +144,11 @@ async def _write_hidden(sandbox: Sandbox, at: str, files: Mapping[str, bytes]) -
         await sandbox.write(f"{at}/{path}", content)
 
 
+_STOPPED = {
+    "timeout": "the tests did not end in time",
+    "memory": "the tests used more memory than they may",
+    "disk": "the tests wrote more to the disk than they may",
+}
 _MACHINERY = frozenset(
     "conftest.py pytest.ini .pytest.ini tox.ini sitecustomize.py usercustomize.py .coveragerc noxfile.py".split()
 )

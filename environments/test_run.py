@@ -24,8 +24,8 @@ _NOT_PLAIN = re.compile(r"[;&|<>$`()\n\\]")
 class TestReport:
     """What a test run said. results: test name -> outcome; {"(exit code)": ...} where the format names no tests.
 
-    ended: as in sandbox.Result. source: where the results come from. whole: the runner came to its end and its own
-    counts agree with the results; a verdict needs that. output: without colours.
+    ended: as in sandbox.Result; what a limit stopped is never whole. source: where the results come from. whole: the
+    runner came to its end and its own counts agree with the results; a verdict needs that. output: without colours.
     """
 
     __test__ = False

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import Candidate, Run, cut_middle, fenced, renderer, shown_file, shown_issue
+from agent import Candidate, Run, cut_middle, fenced, renderer, shown_file, shown_issue, stopped
 from environments import Task
 
 from .applying import Changed
@@ -62,8 +62,8 @@ _MEANINGS = {
 
 def shown_run(run: Run, settings: SelectionSettings) -> str:
     """One run of the machine's script as text, its output cut in the middle."""
-    if run.ended == "timeout":
-        head = f"It did not end within {settings.script_timeout:g} seconds and was stopped."
+    if why := stopped(run, settings.script_timeout):
+        head = f"{why}."
     else:
         head = (
             f"Exit code: {run.exit_code} ({_MEANINGS.get(run.exit_code, 'not one of 0, 1, 2: it crashed')})"

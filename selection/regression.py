@@ -20,6 +20,7 @@ EXIT_CODE = "(exit code)"
 """The name of the one test there is where only the test command's exit code is known."""
 
 _PASSED = "passed"
+_STOPPED = {"memory": "used more memory than it may", "disk": "wrote more to the disk than it may"}
 
 
 async def run_regressions(
@@ -88,8 +89,9 @@ def _known(reports: Sequence[Report | None], limit: float) -> tuple[frozenset[st
     for report in reports:
         if report is None:
             return frozenset(), "the test command ends its sandbox on the unfixed code"
-        if report.ended == "timeout":
-            return frozenset(), f"the test command did not end within {limit:g} seconds on the unfixed code"
+        if report.ended != "exited":
+            stopped = _STOPPED.get(report.ended, f"did not end within {limit:g} seconds")
+            return frozenset(), f"the test command {stopped} on the unfixed code"
         passed.append(_passed(report))
     if not any(passed):
         code = report.exit_code if report else 0

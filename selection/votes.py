@@ -10,9 +10,11 @@ from agent import Candidate, Run
 from .evidence import UNFIXED, Evidence, Test
 from .names import id_order
 
-PRESENT, SOLVED = 2, 0
-"""Exit codes of a generated test: the issue is present, it is solved."""
-
+_STOPPED = {
+    "timeout": "does not end in time",
+    "memory": "uses more memory than it may",
+    "disk": "writes more to the disk than it may",
+}
 _HUNK = re.compile(r"(@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@).*")
 
 
@@ -40,7 +42,7 @@ def votes_of(candidate: str, evidence: Evidence) -> int:
 
 def passes(run: Run | None) -> bool:
     """Whether a run says that the issue is solved."""
-    return run is not None and run.ended == "exited" and run.exit_code == SOLVED
+    return run is not None and run.shows_solved
 
 
 def distinct(candidates: Iterable[Candidate]) -> tuple[tuple[Candidate, ...], ...]:
@@ -54,15 +56,13 @@ def distinct(candidates: Iterable[Candidate]) -> tuple[tuple[Candidate, ...], ..
 def _silent(run: Run | None) -> str:
     if run is None:
         return "was not run on the unfixed code"
-    if run.ended == "timeout":
-        return "does not end in time on the unfixed code"
-    if run.ended != "exited":
-        return "ends its sandbox on the unfixed code"
-    if run.exit_code == SOLVED:
+    if run.shows_issue:
+        return ""
+    if run.shows_solved:
         return "passes on the unfixed code"
-    if run.exit_code != PRESENT:
-        return f"exits {run.exit_code} on the unfixed code, where 2 says that the issue is present"
-    return ""
+    what = _STOPPED.get(run.ended, "ends its sandbox") if run.ended != "exited" else f"exits {run.exit_code}"
+    also = ", where 2 says that the issue is present" if run.ended == "exited" else ""
+    return f"{what} on the unfixed code{also}"
 
 
 def _plain(patch: str) -> str:

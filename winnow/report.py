@@ -147,4 +147,4 @@ def _size(candidate: Candidate) -> str:
 
 
 def _exit(code: int, ended: str) -> str:
-    return "time-out" if ended == "timeout" else str(code)
+    return {"exited": str(code), "timeout": "time-out"}.get(ended, ended)

@@ -174,3 +174,23 @@ def test_the_exit_code_stands_for_itself_also_where_names_appear():
 )
 def test_who_changes_a_test_itself_is_said(test, path, touched):
     assert _compare(frozenset({test}), report({}, 1), {path: None}).touched == ((test,) if touched else ())
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        ("timeout", "did not end within 7 seconds"),
+        ("memory", "used more memory than it may"),
+        ("disk", "wrote more to the disk than it may"),
+    ],
+)
+def test_a_run_that_a_limit_stopped_is_nothing_to_compare_with(ended, said):
+    whole = Report({"one": "passed"}, 0, "exited", "", "xml", True)
+    known, why = _known([whole, replace(whole, ended=ended)], 7)
+    assert known == frozenset() and why == f"the test command {said} on the unfixed code"
+
+
+@pytest.mark.parametrize("ended", ["timeout", "memory", "disk"])
+def test_an_exit_code_of_a_run_that_a_limit_stopped_passes_nothing(ended):
+    report = Report({}, 0, ended, "")
+    assert _compare(frozenset({EXIT_CODE}), report, {}).broken == (EXIT_CODE,)

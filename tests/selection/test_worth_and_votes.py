@@ -32,6 +32,8 @@ def judged(evidence: Evidence = GOOD) -> tuple[bool, str]:
         (Run(1, ""), "exits 1 on the unfixed code, where 2 says that the issue is present"),
         (Run(2, "", "timeout"), "does not end in time on the unfixed code"),
         (Run(137, "", "killed"), "ends its sandbox on the unfixed code"),
+        (Run(2, "", "memory"), "uses more memory than it may on the unfixed code"),
+        (Run(137, "", "disk"), "writes more to the disk than it may on the unfixed code"),
         (None, "was not run on the unfixed code"),
     ],
 )
@@ -44,7 +46,10 @@ def test_only_a_test_that_fails_on_the_unfixed_code_counts(run, reason):
     assert votes_of("a", evidence) == (0 if reason else 1)
 
 
-@pytest.mark.parametrize("run", [Run(2, ""), Run(1, ""), Run(0, "", "timeout"), Run(0, "", "killed"), None])
+@pytest.mark.parametrize(
+    "run",
+    [Run(2, ""), Run(1, ""), *(Run(0, "", how) for how in ("timeout", "killed", "memory", "disk")), None],
+)
 def test_only_an_exit_with_0_is_a_vote(run):
     cells = {(UNFIXED, "test-1"): Run(2, "")} | ({("a", "test-1"): run} if run else {})
     assert votes_of("a", replace(GOOD, cells=cells)) == 0
