@@ -142,12 +142,13 @@ class ExecChannel:
         Raises SandboxError (a folder, no permission), DiskFull, SandboxDied.
         """
         pieces = _pieces(content) or [b""]
+        where = _bytes(path)
         async with self._lock:
             await self._open()
             for index, piece in enumerate(pieces):
                 number = self._next()
                 append, more = b"%d" % (index > 0), b"%d" % (index + 1 < len(pieces))
-                request = _request(wire.WRITE, number, _bytes(path), b"%d" % mode, piece, append, more)
+                request = _request(wire.WRITE, number, where, b"%d" % mode, piece, append, more)
                 try:
                     *_, late = await self._finish(number, request, None, FILE_TIME)
                 except _Failed as failed:

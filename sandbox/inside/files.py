@@ -62,13 +62,17 @@ def write(path, mode, piece, append, last):
     try:
         if not append:
             os.ftruncate(descriptor, 0)
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_whole(descriptor, piece)
         if last:
             os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def write_whole(descriptor, content):
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _regular(descriptor):

@@ -13,10 +13,11 @@ import errno
 import os
 import select
 import time
-from _signal import SIG_DFL, SIG_IGN, SIGCHLD, SIGKILL, SIGPIPE, SIGXFSZ, set_wakeup_fd, signal
+from _signal import SIG_DFL, SIG_IGN, SIGKILL, SIGPIPE, SIGXFSZ, signal
 
 from . import files, wire
 from .output import CHUNK, Output
+from .processes import Children, start
 
 LAZY = 0.02
 """Seconds that a little output may wait for more of it."""
@@ -27,32 +28,26 @@ SOON = 1 << 15
 AHEAD = 1 << 20
 """Bytes of a file that wait to be sent."""
 
-STUBBORN = 5.0
-"""Seconds for killed processes to be gone: then one hangs in the kernel."""
-
-EXPENDABLE = b"500"
-"""A command's oom_score_adj: the kernel, out of memory, ends commands before the server."""
+NO_NAMESPACE = 97
+"""Exit code where there is no process namespace: killing everything would end the whole machine."""
 
 CROWD = (
     b"[every process left behind by earlier commands was killed: they had used up the limit on processes]\n"
 )
 
-NO_NAMESPACE = 97
-
 
 def serve(incoming, outgoing):
     """Serve until `incoming` ends. The two may be one descriptor. Every other one is closed. Never returns."""
-    if os.getpid() != 1:  # kill(-1) would end the whole machine
-        os.write(
-            outgoing, wire.frame(wire.FAILED, 0, wire.REFUSED, b"it has no process namespace of its own")
-        )
+    if os.getpid() != 1:
+        why = b"it has no process namespace of its own"
+        os.write(outgoing, wire.frame(wire.FAILED, 0, wire.REFUSED, why))
         os._exit(NO_NAMESPACE)
     Server(*_alone(incoming, outgoing)).serve()
 
 
 def _alone(incoming, outgoing):
     """Nothing open but the stream (beyond 2, where commands' own streams go), no handler, no inherited habit."""
-    ends = [os.dup(incoming)] if incoming == outgoing else [os.dup(incoming), os.dup(outgoing)]
+    ends = [incoming] if incoming == outgoing else [incoming, outgoing]
     while min(ends) < 3:
         ends = [os.dup(end) for end in ends]
     null = os.open("/dev/null", os.O_RDWR)
@@ -64,6 +59,9 @@ def _alone(incoming, outgoing):
                 os.close(int(name))
             except OSError:
                 pass  # the listing's own
+    for end in ends:
+        os.set_inheritable(end, False)
+        os.set_blocking(end, False)
     for number in range(1, 65):
         try:
             signal(number, SIG_IGN if number in (SIGPIPE, SIGXFSZ) else SIG_DFL)
@@ -75,6 +73,8 @@ def _alone(incoming, outgoing):
 
 
 class Command:
+    """One that runs. pipe: where its output comes from. status: as waitpid says it, once its shell has ended."""
+
     def __init__(self, number, keep):
         self.number = number
         self.output = Output(keep)
@@ -89,47 +89,42 @@ class Server:
         self.incoming, self.outgoing = incoming, outgoing
         self.frames = wire.Frames()
         self.unsent = bytearray()
+        self.blocked = False  # the stream out takes no more now
         self.command = None
-        self.reading = None  # (number, descriptor, bytes left)
+        self.reading = None  # (number of the request, descriptor, bytes left)
         self.puts = {}  # by slot: a memory file
-        self.left_behind = []  # pipes of commands that have ended, which their children hold open
+        self.left_behind = []  # pipes of ended commands that their children hold open
+        self.most_left_behind = os.sysconf("SC_OPEN_MAX") // 2
         self.scratch = [memoryview(bytearray(CHUNK))]
         self.poll = select.poll()
         self.on = {}
-        self.most_left_behind = os.sysconf("SC_OPEN_MAX") // 2
-        for end in {incoming, outgoing}:
-            os.set_blocking(end, False)
+        self.children = Children(self._ended)
         self._watch(incoming, self._hear)
-        self.woken, wake = os.pipe()
-        for end in (self.woken, wake):
-            os.set_blocking(end, False)
-        set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal(SIGCHLD, _nothing)
-        self._watch(self.woken, self._reap)
-        self.only_woken = select.poll()
-        self.only_woken.register(self.woken, select.POLLIN)
-        self.blocked = False
+        self._watch(self.children.news, lambda _: self.children.reap())
 
     def serve(self):
         self._say(wire.HELLO, 0, b"1" if os.access("/bin/sh", os.X_OK) else b"0")
         while True:
-            command = self.command
-            if command is not None:
-                if command.status is not None:
-                    self._finish()
-                elif command.output.unsent:
-                    self._pass_on(command)
-            if self.reading is not None and len(self.unsent) < AHEAD:
-                self._read_on()
+            self._go_on()
             if self.unsent:
                 self._flush()
             for descriptor, _ in self.poll.poll(self._patience()):
                 if descriptor in self.on:
                     self.on[descriptor](descriptor)
 
+    def _go_on(self):
+        command = self.command
+        if command is not None:
+            if command.status is not None:
+                self._finish()
+            elif command.output.unsent and self._worth_sending(command):
+                self._send_head(command)
+        if self._may_read():
+            self._read_on()
+
     def _patience(self):
         """Milliseconds until something is to be done unasked."""
-        if self.reading is not None and len(self.unsent) < AHEAD:
+        if self._may_read():
             return 0
         if self.command is not None and self.command.output.unsent:
             return 1 + max(0, int(1000 * (self.command.due - time.monotonic())))
@@ -149,16 +144,15 @@ class Server:
         for kind, number, fields in self.frames.feed(data):
             if kind == wire.PUT:
                 self._put(*fields)
-            elif kind == wire.KILL:
-                if self.command is not None and self.command.number == number:
-                    self.command.killed = True
-                    self._kill_all()
-            else:
+            elif kind != wire.KILL:
                 self._begin(kind, number, fields)
+            elif self.command is not None and self.command.number == number:
+                self.command.killed = True
+                self.children.kill_all()
 
     def _begin(self, kind, number, fields):
         if self.command is not None:  # nobody waits for it any more
-            self._kill_all()
+            self.children.kill_all()
             self._finish()
         if self.reading is not None:
             self._end_reading()
@@ -166,55 +160,50 @@ class Server:
             REQUESTS[kind](self, number, *fields)
         except OSError as error:
             self._say(wire.FAILED, number, *_why(kind, error))
-        for slot in list(self.puts):
-            os.close(self.puts.pop(slot))
+        while self.puts:
+            os.close(self.puts.popitem()[1])
 
     def _put(self, slot, piece):
         if slot not in self.puts:
             self.puts[slot] = os.memfd_create("winnow")
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(self.puts[slot], view) :]
+        files.write_whole(self.puts[slot], piece)
 
     def _run(self, number, folder, keep, script, *environment):
-        command = Command(number, wire.integer(keep))
+        self.command = command = Command(number, wire.integer(keep))
         try:
             os.chdir(folder)
         except OSError:
             command.output.unsent += b"cannot enter the folder %s\n" % folder
             command.status = 126 << 8
-            self.command = command
             return
-        argv, actions = [b"sh", b"-c", script], []
+        arguments, streams = [b"sh", b"-c", script], [(self.puts.get(wire.STDIN, 0), 0)]
         if wire.SCRIPT in self.puts:
-            # The script's first line closes it again, or its children would inherit it.
-            argv, actions = [b"sh", b"/proc/self/fd/3"], [(os.POSIX_SPAWN_DUP2, self.puts[wire.SCRIPT], 3)]
-        source = self.puts.get(wire.STDIN, 0)
+            # Its first line closes it again, or what it starts would inherit it.
+            arguments = [b"sh", b"/proc/self/fd/3"]
         for descriptor in self.puts.values():
             os.lseek(descriptor, 0, os.SEEK_SET)
-        command.pipe, theirs = os.pipe()
-        actions[:0] = [(os.POSIX_SPAWN_DUP2, *pair) for pair in ((source, 0), (theirs, 1), (theirs, 2))]
+        pipe, theirs = os.pipe()
+        streams += [(theirs, 1), (theirs, 2)]
+        if wire.SCRIPT in self.puts:
+            streams.append((self.puts[wire.SCRIPT], 3))
         try:
             variables = dict(one.split(b"=", 1) for one in environment)
-            command.pid = self._spawned(command, argv, variables, actions)
+            try:
+                command.pid = start(arguments, variables, streams)
+            except BlockingIOError:  # EAGAIN: no process more
+                self.children.kill_all()
+                command.output.unsent += CROWD
+                command.pid = start(arguments, variables, streams)
         except OSError:
-            os.close(command.pipe)
+            self.command = None
+            os.close(pipe)
             raise
         finally:
             os.close(theirs)
             os.chdir("/")
-        os.set_blocking(command.pipe, False)
-        self._watch(command.pipe, self._listen)
-        self.command = command
-        _make_expendable(command.pid)
-
-    def _spawned(self, command, argv, variables, actions):
-        try:
-            return _spawn(argv, variables, actions)
-        except BlockingIOError:  # EAGAIN: no process more
-            self._kill_all()
-            command.output.unsent += CROWD
-            return _spawn(argv, variables, actions)
+        command.pipe = pipe
+        os.set_blocking(pipe, False)
+        self._watch(pipe, self._listen)
 
     def _read(self, number, path, limit):
         descriptor = files.opened(path, os.O_RDONLY)
@@ -222,10 +211,13 @@ class Server:
         size = max(os.fstat(descriptor).st_size, wire.PIECE)
         self.reading = (number, descriptor, min(size, wire.integer(limit)) if limit else size)
 
+    def _may_read(self):
+        return self.reading is not None and len(self.unsent) < AHEAD
+
     def _read_on(self):
         number, descriptor, left = self.reading
         try:
-            data = os.read(descriptor, min(left, CHUNK)) if left else b""
+            data = os.read(descriptor, min(left, CHUNK))
         except OSError as error:
             self._end_reading()
             self._say(wire.FAILED, number, *_why(wire.READ, error))
@@ -235,7 +227,7 @@ class Server:
             self.reading = (number, descriptor, left - len(data))
         else:
             self._end_reading()
-            self._say(wire.DONE, number, b"0", b"0", b"0")
+            self._say_done(number)
 
     def _end_reading(self):
         os.close(self.reading[1])
@@ -243,16 +235,15 @@ class Server:
 
     def _write(self, number, path, mode, piece, append, more):
         files.write(path, wire.integer(mode, 0o7777), piece, append == b"1", more != b"1")
-        self._say(wire.DONE, number, b"0", b"0", b"0")
+        self._say_done(number)
 
-    def _kill_at_request(self, number):
-        gone = self._kill_all()
-        if gone:
-            self._say(wire.DONE, number, b"0", b"0", b"1")
+    def _kill_all(self, number):
+        if self.children.kill_all():
+            self._say_done(number)
         else:
             self._say(wire.FAILED, number, wire.STUCK, b"a killed process does not end")
 
-    # Processes and what they print
+    # The command that runs
 
     def _listen(self, pipe):
         """Output of the running command, or of what an earlier one left behind: that is dropped."""
@@ -261,36 +252,37 @@ class Server:
             if command is None or pipe != command.pipe:
                 count = os.readv(pipe, self.scratch)
             else:
-                first = not command.output.unsent
-                count = command.output.take(pipe)
-                if first:
+                if not command.output.unsent:
                     command.due = time.monotonic() + LAZY
+                count = command.output.take(pipe)
         except BlockingIOError:
             return
         if not count:
             self._forget(pipe)
 
-    def _pass_on(self, command):
-        """Send the beginning of the output, when it is worth a frame."""
-        unsent = command.output.unsent
-        if len(unsent) >= SOON or time.monotonic() >= command.due:
-            self._say(wire.DATA, command.number, bytes(unsent))
-            unsent.clear()
+    def _worth_sending(self, command):
+        return len(command.output.unsent) >= SOON or time.monotonic() >= command.due
+
+    def _send_head(self, command):
+        self._say(wire.DATA, command.number, command.output.unsent)
+        command.output.unsent.clear()
+
+    def _ended(self, pid, status):
+        if self.command is not None and pid == self.command.pid:
+            self.command.status = status
 
     def _finish(self):
         """The command's shell has ended: take what it left in the pipe, and tell."""
         command, self.command = self.command, None
-        output = command.output
         if command.pipe in self.on:
             self._drain(command)
-        if output.unsent:
-            self._say(wire.DATA, command.number, bytes(output.unsent))
-        tail, cut = output.tail()
+        if command.output.unsent:
+            self._send_head(command)
+        tail, cut = command.output.tail()
         for at in range(0, len(tail), wire.PIECE):
             self._say(wire.TAIL, command.number, tail[at : at + wire.PIECE])
-        code = os.waitstatus_to_exitcode(command.status) if command.status is not None else -SIGKILL
-        code = 128 - code if code < 0 else code
-        self._say(wire.DONE, command.number, b"%d" % code, b"%d" % cut, b"1" if command.killed else b"0")
+        code = SIGKILL if command.status is None else os.waitstatus_to_exitcode(command.status)
+        self._say_done(command.number, 128 - code if code < 0 else code, cut, command.killed)
 
     def _drain(self, command):
         left = CHUNK  # no pipe holds more: the rest came later, from children
@@ -307,47 +299,10 @@ class Server:
         if len(self.left_behind) > self.most_left_behind:
             self._forget(self.left_behind[0])
 
-    def _reap(self, _):
-        try:
-            os.read(self.woken, 4096)
-        except BlockingIOError:
-            pass
-        return self._reaped()
-
-    def _reaped(self):
-        """Take ended processes from the table. -> how many there were"""
-        count = 0
-        try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return count
-                count += 1
-                if self.command is not None and pid == self.command.pid:
-                    self.command.status = status
-        except ChildProcessError:
-            return count
-
-    def _kill_all(self):
-        """Kill every process but this one and wait until they are gone. -> whether they are"""
-        deadline = time.monotonic() + STUBBORN
-        while True:
-            try:
-                os.kill(-1, SIGKILL)
-            except ProcessLookupError:
-                return True
-            except PermissionError:  # of somebody who entered from outside
-                return False
-            if not self._reaped():
-                if time.monotonic() > deadline:
-                    return False
-                self.only_woken.poll(5)
-                try:
-                    os.read(self.woken, 4096)
-                except BlockingIOError:
-                    pass
-
     # The stream out
+
+    def _say_done(self, number, code=0, cut=0, killed=False):
+        self._say(wire.DONE, number, b"%d" % code, b"%d" % cut, b"%d" % killed)
 
     def _say(self, kind, number, *fields):
         self.unsent += wire.frame(kind, number, *fields)
@@ -359,12 +314,11 @@ class Server:
             pass
         except OSError:
             os._exit(0)
-        self._wait_to_send(bool(self.unsent))
+        if self.blocked != bool(self.unsent):
+            self.blocked = not self.blocked
+            self._wait_to_send(self.blocked)
 
     def _wait_to_send(self, wanted):
-        if wanted == self.blocked:
-            return
-        self.blocked = wanted
         if self.incoming == self.outgoing:
             self.poll.modify(self.incoming, select.POLLIN | (select.POLLOUT if wanted else 0))
         elif wanted:
@@ -388,34 +342,8 @@ REQUESTS = {
     wire.RUN: Server._run,
     wire.READ: Server._read,
     wire.WRITE: Server._write,
-    wire.KILL_ALL: Server._kill_at_request,
+    wire.KILL_ALL: Server._kill_all,
 }
-
-
-def _spawn(argv, variables, actions):
-    # Half the time of a fork: the page tables of this process are not copied.
-    return os.posix_spawn(
-        b"/bin/sh",
-        argv,
-        variables,
-        file_actions=actions,
-        setsid=True,
-        setsigmask=(),
-        setsigdef=(SIGPIPE, SIGXFSZ),
-    )
-
-
-def _make_expendable(pid):
-    try:
-        descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY)
-    except OSError:
-        return  # it has ended, or is another user's
-    try:
-        os.write(descriptor, EXPENDABLE)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def _why(kind, error):
@@ -428,7 +356,3 @@ def _why(kind, error):
     if kind == wire.READ and error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO):
         return wire.NOT_THERE, text
     return wire.UNUSABLE, text
-
-
-def _nothing(*_):
-    """A handler must be there for the signal to wake the poll."""

@@ -30,7 +30,7 @@ NOT_THERE, FULL, UNUSABLE, REFUSED, STUCK = b"not there", b"full", b"unusable", 
 """No such regular file; the disk is full; the file cannot be written; the process cannot be started (or the server
 cannot serve here); processes are left that no kill ends."""
 
-PIECE = 1 << 20
+PIECE = 1 << 18
 """Most bytes of a file, a script or an input in one frame."""
 
 MOST = 8 << 20
@@ -75,29 +75,30 @@ class Frames:
         held += data
         found = []
         at = 0
-        while len(held) - at >= 4:
-            size = int.from_bytes(held[at : at + 4], "big")
-            if not _HEAD <= size <= self._most:
-                raise Malformed(f"a frame of {size} bytes")
-            if len(held) - at - 4 < size:
-                break
-            found.append(_parsed(held, at + 4, at + 4 + size))
-            at += 4 + size
+        with memoryview(held) as view:  # each byte is copied once, however large the frame
+            while len(held) - at >= 4:
+                size = int.from_bytes(view[at : at + 4], "big")
+                if not _HEAD <= size <= self._most:
+                    raise Malformed(f"a frame of {size} bytes")
+                if len(held) - at - 4 < size:
+                    break
+                found.append(_parsed(view, at + 4, at + 4 + size))
+                at += 4 + size
         if at:
             del held[:at]
         return found
 
 
-def _parsed(held, at, end):
-    kind, number = bytes(held[at : at + 1]), int.from_bytes(held[at + 1 : at + 5], "big")
+def _parsed(view, at, end):
+    kind, number = bytes(view[at : at + 1]), int.from_bytes(view[at + 1 : at + 5], "big")
     at += _HEAD
     fields = []
     while at < end:
-        size = int.from_bytes(held[at : at + 4], "big")
+        size = int.from_bytes(view[at : at + 4], "big")
         at += 4
         if at + size > end:
             raise Malformed("a field that goes beyond its frame")
-        fields.append(bytes(held[at : at + size]))
+        fields.append(bytes(view[at : at + size]))
         at += size
     if at != end:
         raise Malformed("a field without its length")
