@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-bench
 
-.PHONY: demo test lint install sandboxes lock clean
+.PHONY: demo test lint bench soak install sandboxes lock clean
 
 demo: install sandboxes
 	$(BIN)/winnow demo
@@ -16,6 +17,21 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+# Winnow's sandboxes beside docker alone, plain processes and the peers (docs/performance.md): some twenty minutes.
+# `make bench BENCH="--quick"`, `make bench BENCH="--only exec --arms overlay,plain"`: see `python -m bench --help`.
+bench: install sandboxes $(PEERS)/.installed
+	$(BIN)/python -m bench $(BENCH)
+
+# Ten thousand sandboxes started, used and closed, with kills among them; then nothing may be left.
+soak: install sandboxes
+	$(BIN)/python -m bench.soak $(SOAK)
+
+# The peers have an environment of their own: their pins are not ours, and Winnow never needs them.
+$(PEERS)/.installed: bench/requirements.txt
+	test -x $(PEERS)/bin/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -r bench/requirements.txt
+	touch $@
 
 install: $(STAMP)
 
@@ -36,4 +52,4 @@ lock:
 		--no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
 
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

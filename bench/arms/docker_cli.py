@@ -1,0 +1,58 @@
+"""The docker command with nothing around it: run, exec, cp, rm."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+
+from ..ground import AT, Ground
+
+
+class CliBox:
+    def __init__(self, container: str) -> None:
+        self._container = container
+
+    async def run(self, command: str) -> tuple[int, str]:
+        argv = ["docker", "exec", "-w", AT, self._container, "/bin/sh", "-c", command]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout
+
+    async def write(self, path: str, content: bytes) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            argv = ["docker", "cp", "-q", file.name, f"{self._container}:{AT}/{path}"]
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+
+    async def close(self) -> None:
+        subprocess.run(["docker", "rm", "-f", self._container], check=True, stdout=subprocess.DEVNULL)
+
+
+class Arm:
+    blocking = True
+    idle = 20
+
+    async def open(self, ground: Ground) -> None:
+        self._ground = ground
+
+    async def start(self) -> CliBox:
+        return await self.copy()
+
+    async def copy(self) -> CliBox:
+        argv = ["docker", "run", "-d", "--network=none", "--label=winnow-bench=cli-box", f"--workdir={AT}"]
+        argv += [self._ground.prepared, "sleep", "1000000"]
+        return CliBox(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
+
+    async def settle(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        remove_labelled("cli-box")
+
+
+def remove_labelled(label: str) -> None:
+    """Remove the containers with this label of ours, whatever they do."""
+    listed = ["docker", "ps", "-aq", f"--filter=label=winnow-bench={label}"]
+    left = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+    if left:
+        subprocess.run(["docker", "rm", "-f", *left], capture_output=True)

@@ -1,0 +1,47 @@
+"""mini-swe-agent's bubblewrap environment: a working folder, and a new bubblewrap for each command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+os.environ.setdefault("MSWEA_SILENT_STARTUP", "1")
+
+from minisweagent.environments.extra.bubblewrap import BubblewrapEnvironment
+
+from ..ground import Ground
+from .arm import Cannot
+from .mini_docker import MiniBox
+
+
+class Arm:
+    blocking = True
+    idle = 0
+
+    async def open(self, ground: Ground) -> None:
+        if shutil.which("bwrap") is None:
+            raise Cannot("bubblewrap is not installed")
+        self._ground = ground
+        box = await self.start()
+        code, said = await box.run("true")
+        await box.close()
+        if code:
+            raise Cannot(f"bubblewrap does not start here: {said.strip()[:100]}")
+
+    async def start(self) -> MiniBox:
+        """Makes a folder: the sandbox itself is started anew by each command."""
+        return MiniBox(BubblewrapEnvironment(timeout=60))
+
+    async def copy(self) -> MiniBox:
+        """It has no copies: `cp -a` into its working folder, as its user would."""
+        environment = BubblewrapEnvironment(timeout=60)
+        argv = ["cp", "-a", f"{self._ground.repository}/.", str(environment.working_dir)]
+        subprocess.run(argv, check=True)
+        return MiniBox(environment)
+
+    async def settle(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

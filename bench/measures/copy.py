@@ -1,0 +1,42 @@
+"""Ten patched copies of the prepared repository, one after another, each running a test; and git in a fresh copy."""
+
+from __future__ import annotations
+
+import time
+
+from ..arms.arm import Arm
+from ..ground import PATCHED, Ground, value_file
+from .figure import Figure, Goal, Samples, spent
+
+FIGURES = {
+    "copies": Figure("ten patched copies, a test in each", "s"),
+    "cpu": Figure("CPU of that", "s"),
+    "git": Figure("first `git status` in a copy", "ms", 1e3),
+}
+GOALS = (Goal("copies", "overlay", 0.4),)
+ROUNDS = 20
+
+TEST = 'python3 -B -c "from pkg.value import VALUE; print(VALUE)"'
+
+
+async def sample(arm: Arm, ground: Ground) -> Samples:
+    with spent() as total:
+        for value in range(1, 11):
+            box = await arm.copy()
+            try:
+                await box.write(PATCHED, value_file(value).encode())
+                code, output = await box.run(TEST)
+                assert (code, output.strip()) == (0, str(value)), (code, output)
+            finally:
+                await box.close()
+    await arm.settle()
+    box = await arm.copy()
+    try:
+        await box.write(PATCHED, value_file(1).encode())
+        begun = time.perf_counter()
+        code, output = await box.run("git -c safe.directory=* status --porcelain")
+        git = time.perf_counter() - begun
+        assert code == 0 and output.split() == ["M", PATCHED], (code, output)
+    finally:
+        await box.close()
+    return {"copies": [total.wall], "cpu": total.cpu, "git": [git]}

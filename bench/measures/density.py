@@ -1,0 +1,49 @@
+"""What an idle sandbox holds of the machine's memory, and fifty started at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from .. import machine
+from ..arms.arm import Arm, side_by_side
+from ..ground import Ground
+from .figure import Figure, Goal, Samples
+
+FIGURES = {
+    "fifty": Figure("50 started at once", "s"),
+    "held": Figure("an idle one, by what the machine has less", "MB", 1e-6),
+    "pss": Figure("an idle one, by its processes' shares (PSS)", "MB", 1e-6),
+    "count": Figure("idle ones counted", ""),
+}
+GOALS = (Goal("fifty", "overlay", 1.0), Goal("held", "overlay", 4 * 2**30 / 1000 / 1e6))
+ROUNDS = 3
+
+
+async def sample(arm: Arm, ground: Ground) -> Samples:
+    if not arm.idle:
+        reason = "between commands it has no process"
+        return dict.fromkeys(FIGURES, reason)
+    begun = time.perf_counter()
+    at_once = 10 if ground.quick else 50
+    boxes = await side_by_side(arm, [arm.start] * at_once, at_once)
+    fifty = time.perf_counter() - begun
+    await _close(arm, boxes)
+    count = min(arm.idle, 20) if ground.quick else arm.idle
+    await asyncio.sleep(1.0)
+    before, processes = machine.available(), machine.processes()
+    boxes = await side_by_side(arm, [arm.start] * count, 4)
+    await asyncio.sleep(1.0)
+    held = before - machine.available()
+    new = machine.processes() - processes
+    shares = {pid: machine.proportional({pid}) for pid in new}
+    await _close(arm, boxes)
+    await asyncio.sleep(0.5)
+    gone = new - machine.processes()  # what others started meanwhile and still runs is not ours
+    pss = sum(shares[pid] for pid in gone)
+    return {"fifty": [fifty], "held": [held / count], "pss": [pss / count], "count": [count]}
+
+
+async def _close(arm: Arm, boxes) -> None:
+    await side_by_side(arm, [box.close for box in boxes], 8)
+    await arm.settle()

@@ -1,0 +1,46 @@
+"""From the call to a sandbox that takes commands, and closing it again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..arms.arm import Arm
+from ..ground import Ground
+from .figure import Figure, Goal, Samples
+
+FIGURES = {
+    "start": Figure("start, one now and then (a pool may have refilled)", "ms", 1e3),
+    "row": Figure("start, ten in a row", "ms", 1e3),
+    "close": Figure("close", "ms", 1e3),
+}
+GOALS = (
+    Goal("start", "overlay", 5.0),
+    Goal("row", "overlay", 15.0),
+    Goal("start", "docker", 1.1, of="docker-sdk"),
+    Goal("row", "docker", 1.1, of="docker-sdk"),
+)
+ROUNDS = 1000
+
+PAUSE = 0.1
+"""Seconds between two starts that are measured alone."""
+
+
+async def sample(arm: Arm, ground: Ground) -> Samples:
+    alone, row, closing = [], [], []
+    for _ in range(3):
+        await asyncio.sleep(PAUSE)
+        begun = time.perf_counter()
+        box = await arm.start()
+        started = time.perf_counter()
+        await box.close()
+        alone.append(started - begun)
+        closing.append(time.perf_counter() - started)
+    boxes = []
+    for _ in range(3 if ground.quick else 10):
+        begun = time.perf_counter()
+        boxes.append(await arm.start())
+        row.append(time.perf_counter() - begun)
+    for box in boxes:
+        await box.close()
+    return {"start": alone, "row": row, "close": closing}
