@@ -104,7 +104,8 @@ class Result:
     killed a process of the sandbox for its memory limit and the command failed; "disk" where the sandbox wrote more
     than its limit and everything in it was killed (exit code 137). The output's last line says which.
     output: stdout and stderr as one text in the order they came, bytes that are no UTF-8 replaced; `cut` is how many
-    bytes were left out of its middle (a line says so there). seconds: wall time.
+    bytes were left out of its middle (a line says so there). seconds: wall time. reused: it ran in a sandbox that another
+    user had before, brought back to its files (`Sandbox.copy`, fresh=False): a weaker isolation.
     """
 
     exit_code: int
@@ -112,6 +113,7 @@ class Result:
     ended: Ended = "exited"
     cut: int = 0
     seconds: float = 0.0
+    reused: bool = False
 
 
 class SandboxError(Exception):
@@ -139,9 +141,13 @@ class NotThere(SandboxError):
 
 
 class Sandbox(Protocol):
-    """One isolated world with a channel that stays open. Commands run one at a time, in the order asked for."""
+    """One isolated world with a channel that stays open. Commands run one at a time, in the order asked for.
+
+    cheap_copies: whether a copy costs so little (milliseconds) that nobody gains from `copy` with fresh=False.
+    """
 
     name: str
+    cheap_copies: bool
 
     async def run(
         self,
@@ -168,10 +174,15 @@ class Sandbox(Protocol):
         """Write a file, its folders made where missing, resolved inside the sandbox. Relative to workdir."""
         ...
 
-    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> Sandbox:
+    async def copy(
+        self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
+    ) -> Sandbox:
         """A new sandbox that starts from this one's files (not its processes), as a layer on top of them.
 
         network: the copy's network where it differs from this sandbox's (a set-up ran with one, attempts have none).
+        fresh: False lets a backend whose copies are dear hand out one copy again and again, to one user at a time
+        (the others wait for its close), after every process was killed and all files were shown to be as they were;
+        where that cannot be shown, the next user gets a fresh copy. `Result.reused` says what a command ran in.
 
         The first copy seals this sandbox: run and write raise SandboxSealed from then on. It may be copied again,
         also after it was closed by nobody else: closing it while copies live is allowed, its layers go with the last.
@@ -184,9 +195,10 @@ class Sandbox(Protocol):
 
 
 class Backend(Protocol):
-    """Where sandboxes come from: "docker" or "overlay"."""
+    """Where sandboxes come from: "docker" or "overlay". cheap_copies: as its sandboxes have it."""
 
     name: str
+    cheap_copies: bool
 
     async def start(self, world: World, *, name: str, limits: Limits) -> Sandbox:
         """Start a sandbox. name: for people, part of the label. Raises CannotStart (DiskFull), SandboxDied."""
