@@ -104,8 +104,9 @@ class Result:
     killed a process of the sandbox for its memory limit and the command failed; "disk" where the sandbox wrote more
     than its limit and everything in it was killed (exit code 137). The output's last line says which.
     output: stdout and stderr as one text in the order they came, bytes that are no UTF-8 replaced; `cut` is how many
-    bytes were left out of its middle (a line says so there). seconds: wall time. reused: it ran in a sandbox that another
-    user had before, brought back to its files (`Sandbox.copy`, fresh=False): a weaker isolation.
+    bytes were left out of its middle (a line says so there). seconds: wall time.
+    reused: it ran in a sandbox that somebody had before and that was brought back (`Sandbox.copy`, fresh=False): a
+    weaker isolation.
     """
 
     exit_code: int
