@@ -81,14 +81,11 @@ class Groups:
         _check(slot)
         for folder, needs in self._folders().items():
             run = os.path.join(folder, "winnow-" + self.name)
-            version = self._homes[needs[0]][1]
-            try:
-                os.mkdir(os.path.join(run, slot), 0o755)
-            except FileExistsError:
-                pass
-            except FileNotFoundError:
-                _make_run(run, version, needs)
-                os.mkdir(os.path.join(run, slot), 0o755)
+            _mkdir(run)
+            for need in needs:
+                if self._homes[need][1] == 2:
+                    _write(os.path.join(run, "cgroup.subtree_control"), "+" + CONTROLLERS[need])
+            _mkdir(os.path.join(run, slot))
         return self.group(slot)
 
     def group(self, slot):
@@ -361,16 +358,6 @@ def _why_not(controller, point, folder):
     return f"the controller {controller} cannot be handed on from {folder}"
 
 
-def _make_run(run, version, needs):
-    try:
-        os.mkdir(run, 0o755)
-    except FileExistsError:
-        pass
-    if version == 2:
-        for need in needs:
-            _write(os.path.join(run, "cgroup.subtree_control"), "+" + CONTROLLERS[need])
-
-
 def _limit_memory(folder, version, limit):
     if version == 2:
         _write(os.path.join(folder, "memory.max"), "max" if limit is None else str(limit))
@@ -471,6 +458,13 @@ def _count(folder, files, word):
             if line.startswith(word + " "):
                 return int(line.split()[1])
     return 0
+
+
+def _mkdir(folder):
+    try:
+        os.mkdir(folder, 0o755)
+    except FileExistsError:
+        pass
 
 
 def _rmdir(folder):
