@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import Dockerfile, HostRoot, Image, Root
+from sandbox import Dockerfile, HostRoot, Image, Root, RootFs
 
 from .detect_python import Python, find_python, is_python, python_env, python_tests
 from .sources import is_test, languages_of, test_libraries
@@ -31,13 +31,15 @@ _FORMATS = (
 class Overrides:
     """What the user said about building and testing; None: find it.
 
-    setup, test_command: shell text. image, dockerfile: a root other than the host's. network: "none" or "host".
+    setup, test_command: shell text. image, dockerfile, rootfs: a root other than the host's. network: "none" or
+    "host".
     """
 
     setup: str | None = None
     test_command: str | None = None
     image: str | None = None
     dockerfile: Path | None = None
+    rootfs: Path | None = None
     network: str | None = None
 
 
@@ -201,6 +203,8 @@ def root_of(tree: Path, said: Overrides, needs: tuple[str, ...] = ()) -> Root:
     if said.dockerfile is not None:
         # The frozen tree is the context: no secret of the checkout is sent to the engine.
         return Dockerfile(Path(said.dockerfile).absolute(), tree)
+    if said.rootfs is not None:
+        return RootFs(Path(said.rootfs).absolute())
     return HostRoot(tuple(dict.fromkeys(needs)))
 
 

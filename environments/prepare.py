@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox import Dockerfile, Image, Place, Sandbox, folder_with
+from sandbox import Dockerfile, Image, Images, Place, Sandbox, folder_with
 
 from .detection import Overrides, detect, root_of
 from .frozen_copy import copy_files, list_files
@@ -33,19 +33,19 @@ def prepare_task(
     at: str | None = None,
     commit: str | None = None,
     environ: Mapping[str, str] | None = None,
-    progress: Callable[[str], None] | None = None,
+    images: Images | None = None,
 ) -> Task:
     """Freeze the repository and everything it needs under `folder`, which the caller owns, and find its recipe.
 
     source, commit: as `freeze` takes them. at: where sandboxes show it; by default the folder that the image starts
-    in, where that holds the repository, else as `freeze` has it. environ: the host's environment. progress: told in
-    short lines how an image is pulled or built. Blocks for seconds, or as long as that takes.
-    Raises RepositoryError, NotSealed, and sandbox.CannotStart where there is no such image.
+    in, where that holds the repository, else as `freeze` has it. environ: the host's environment. images: makes an
+    image ready, and tells how it is pulled or built. Blocks for seconds, or as long as that takes.
+    Raises RepositoryError, NotSealed, and sandbox.CannotStart (WrongRoot) where there is no such image.
     """
     clone = folder / "clone.git"
     snapshot = freeze(source, folder / "tree", clone_into=clone, at=at, commit=commit)
     shutil.rmtree(clone, ignore_errors=True)
-    if at is None and (place := _place_in_image(snapshot, overrides or Overrides(), progress)):
+    if at is None and (place := _place_in_image(snapshot, overrides or Overrides(), images)):
         note = f"the repository is shown at {place}, where the image has it"
         snapshot = replace(snapshot, at=place, notes=(*snapshot.notes, note))
     recipe = detect(snapshot.tree, at=snapshot.at, overrides=overrides, environ=environ)
@@ -78,15 +78,13 @@ def task_id(source: str | Path, issue: str, snapshot: Snapshot) -> str:
     return f"{repository_name(source)}-{digest[:8]}"
 
 
-def _place_in_image(
-    snapshot: Snapshot, said: Overrides, progress: Callable[[str], None] | None
-) -> str | None:
+def _place_in_image(snapshot: Snapshot, said: Overrides, images: Images | None) -> str | None:
     """The image's own place of the repository: what is installed there points to it (an editable installation)."""
     root = root_of(snapshot.tree, said)
     if not isinstance(root, Image | Dockerfile):
         return None
     top = {path.partition("/")[0] for path in snapshot.files()}
-    return folder_with(root, sorted(top)[:_NAMES], progress)
+    return folder_with(images or Images("prepare"), root, sorted(top)[:_NAMES])
 
 
 def _freeze_places(places: tuple[Place, ...], folder: Path) -> tuple[tuple[Place, ...], list[str]]:

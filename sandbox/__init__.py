@@ -1,12 +1,14 @@
 """Sandboxes: isolated copies of a prepared world in which commands run. Two backends, one protocol, one contract.
 
 Imports nothing of ours. Hands on the protocol's types, the backends, the probes that say whether a backend works
-here, and the clean-up of what dead runs left. Backends are imported when they are first asked for.
+here, the clean-up of what dead runs left, and what is kept of images. Backends are imported when they are first asked
+for.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,12 +30,15 @@ from .protocol import (
     SandboxError,
     SandboxSealed,
     World,
+    WrongRoot,
 )
 
 if TYPE_CHECKING:
+    from .docker_client import Engine
     from .docker_engine import DockerBackend
     from .docker_probe import probe_docker
-    from .images import folder_with
+    from .images import Images, folder_with
+    from .keeping import Entry, Kept
     from .overlay import OverlayBackend
     from .overlay_probe import probe_overlay
     from .probe import Probe
@@ -46,6 +51,7 @@ __all__ = [
     "Dockerfile",
     "HostRoot",
     "Image",
+    "Images",
     "Limits",
     "NotThere",
     "OverlayBackend",
@@ -59,15 +65,19 @@ __all__ = [
     "SandboxError",
     "SandboxSealed",
     "World",
+    "WrongRoot",
     "clean",
     "folder_with",
+    "kept_images",
     "open_backend",
     "probe_docker",
     "probe_overlay",
+    "prune_images",
 ]
 
 _LATER = {
     "DockerBackend": "docker_engine",
+    "Images": "images",
     "OverlayBackend": "overlay",
     "Probe": "probe",
     "folder_with": "images",
@@ -93,7 +103,7 @@ def open_backend(kind: Literal["docker", "overlay"], run: str, state: Path) -> B
     if kind == "docker":
         from .docker_engine import DockerBackend
 
-        return DockerBackend(run=run)
+        return DockerBackend(run=run, state=state)
     raise CannotStart(f"{kind!r} is no kind of sandbox: say docker or overlay.")
 
 
@@ -106,8 +116,46 @@ def clean(state: Path, run: str | None = None) -> list[str]:
     from .docker_client import NoEngine
     from .docker_leftovers import clean_docker
     from .leftovers import clean_overlay
+    from .unpacking import clean_half_unpacked
 
     removed = clean_overlay(state, run)
+    if run is None:
+        removed += clean_half_unpacked(state)
     with contextlib.suppress(NoEngine):
         removed += clean_docker(run)
     return removed
+
+
+def kept_images(state: Path) -> tuple[list[Entry], str]:
+    """What Winnow pulled, built, imported and unpacked, least recently used first; why no engine was asked. Blocks."""
+    from .pruning import list_images
+
+    with _engine() as (engine, why):
+        return list_images(state, engine), why
+
+
+def prune_images(state: Path, budget: int) -> tuple[list[Kept], str]:
+    """Remove the least recently used images until the rest takes at most `budget` bytes. -> what went, and as above.
+
+    Never what a living run uses, nor what was there before Winnow. Blocks.
+    """
+    from . import pruning
+
+    with _engine() as (engine, why):
+        return pruning.prune_images(state, budget, engine), why
+
+
+@contextlib.contextmanager
+def _engine() -> Iterator[tuple[Engine | None, str]]:
+    """The Docker engine, or None and why none answers."""
+    from .docker_client import NoEngine, connect
+
+    try:
+        engine = connect()
+    except NoEngine as error:
+        yield None, error.why
+        return
+    try:
+        yield engine, ""
+    finally:
+        engine.close()

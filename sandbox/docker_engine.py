@@ -14,9 +14,10 @@ import posixpath
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
-from . import docker_container, images
+from . import docker_container
 from .channel import Channel
 from .docker_attach import Attached, attach
 from .docker_client import Busy, Engine, Missing, connect
@@ -24,14 +25,12 @@ from .docker_layers import Layer, give_up
 from .docker_leftovers import leave_nothing, remove_container
 from .docker_places import place_layer
 from .docker_skeleton import host_ground
+from .images import Images
 from .protocol import (
     CannotStart,
-    Dockerfile,
     HostRoot,
-    Image,
     Limits,
     Result,
-    RootFs,
     SandboxDied,
     SandboxError,
     SandboxSealed,
@@ -52,7 +51,8 @@ OOM_BEFORE = 5.0
 class DockerBackend:
     """Sandboxes of one run on one engine. progress: told in short lines what takes long (pulls, builds, layers).
 
-    without: protections that a test takes away (see without.py).
+    without: protections that a test takes away (see without.py). state: the folder with the record of images; None
+    keeps none.
     """
 
     name = "docker"
@@ -62,8 +62,10 @@ class DockerBackend:
         run: str,
         progress: Callable[[str], None] | None = None,
         without: frozenset[str] = frozenset(),
+        state: Path | None = None,
     ) -> None:
         self.run = run
+        self._images = Images(run, state, progress)
         self.without = checked(without)
         self._progress = progress
         self._engine: Engine | None = None
@@ -89,6 +91,7 @@ class DockerBackend:
     async def close(self) -> None:
         """See `Backend.close`."""
         self._closed = True
+        self._images.stop()  # a pull would be waited for otherwise
         await asyncio.gather(*(sandbox.close() for sandbox in list(self._open)))
         if self._engine is None:
             return
@@ -102,6 +105,7 @@ class DockerBackend:
         finally:
             self._engine.close()
             self._engine = None
+            self._images.close()
 
     def lacks(self) -> tuple[str, ...]:
         """See `Backend.lacks`. Raises CannotStart where no engine answers."""
@@ -140,11 +144,7 @@ class DockerBackend:
             )
         else:
             mounts = ()
-            image = await engine.call(self._root_image, engine, world.root)
-            found = await engine.call(images.describe, engine, image)
-            if found is None:
-                raise CannotStart(f"the image {image} was removed while the sandbox was made; start again")
-            facts = found
+            facts = await engine.call(self._images.ready, engine, world.root)
         image = facts.id
         if world.places:
             if self._progress is not None:
@@ -153,13 +153,6 @@ class DockerBackend:
             image = await engine.call(place_layer, engine, self.run, facts, world.places, empty=empty)
         # `ours` stays False: the next start wants it too. It goes when the backend closes, by its label.
         return Layer(image, facts.env, facts.user, mounts)
-
-    def _root_image(self, engine: Engine, root: Image | Dockerfile | RootFs) -> str:
-        if isinstance(root, Image):
-            return images.ensure_image(engine, root.name, self._progress)
-        if isinstance(root, Dockerfile):
-            return images.build(engine, root, self._progress)
-        return images.import_rootfs(engine, root.folder, self._progress)
 
     async def _launch(
         self, ground: Layer, world: World, name: str, limits: Limits, writes: tuple[_Write, ...] = ()

@@ -13,7 +13,7 @@ import tarfile
 
 from .docker_client import Engine, Missing, plain_errors
 from .docker_container import image_tag, labels
-from .images import ImageFacts, describe
+from .image_facts import ImageFacts, describe
 from .protocol import CannotStart, Place
 from .tarballs import add_tree, fingerprint, streamed
 

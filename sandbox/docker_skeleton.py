@@ -15,7 +15,8 @@ from typing import Any
 from .docker_client import Engine
 from .docker_container import image_tag, labels
 from .host import hidden, host_binds, make_skeleton, whole_root
-from .images import ImageFacts, describe, import_tar
+from .image_facts import ImageFacts, describe
+from .importing import import_tar
 from .protocol import CannotStart, HostRoot
 from .tarballs import add_tree
 

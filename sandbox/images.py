@@ -1,209 +1,151 @@
-"""Images: pulled by name, built from a Dockerfile, imported from a folder, unpacked for the overlay backend.
-
-Every function blocks (call it in a thread) and takes an Engine (`docker_client.connect()`). What is made from the
-user's files is kept between runs as a `cache` and found again by content; pulled images are the user's own.
-"""
+"""The images of one run: made ready by whatever the world names, recorded, and held while the run needs them."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
-from .docker_client import Engine, Missing, engine_said, plain_errors
-from .docker_container import labels
-from .protocol import CannotStart, Dockerfile, Image
-from .tarballs import add_tree, extract, fingerprint, streamed
+from .building import build
+from .docker_client import Engine, connect, plain_errors
+from .image_facts import ImageFacts, Progress, describe
+from .importing import import_rootfs
+from .keeping import Holds, Kept, Kind
+from .protocol import CannotStart, Dockerfile, Image, RootFs
+from .pulling import PullRules, pull
+from .unpacking import scratch_container, unpack
 
-Progress = Callable[[str], None]
-
-PULL_TRIES = 4
-CACHE_RUN = "cache"
-"""The run that images kept between runs are labelled with."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What an image says of itself: its id, environment, user ("" is root), folder to start in, and volumes."""
-
-    id: str
-    env: dict[str, str]
-    user: str
-    workdir: str
-    volumes: tuple[str, ...]
+TRIES = 5
+"""How often an image is made again that goes away between its making and its use (somebody prunes)."""
 
 
-class _PullFailed(Exception):
-    """One try of a pull that may go better next time."""
+class Images:
+    """Makes images ready for one run. Every method blocks (call it in a thread) and may be called from several.
 
-
-def describe(engine: Engine, image: str) -> ImageFacts | None:
-    """An image's facts, None when the engine does not have it."""
-    try:
-        with plain_errors():
-            found = engine.api.inspect_image(image)
-    except Missing:
-        return None
-    config = found.get("Config") or {}
-    env = dict(item.partition("=")[::2] for item in config.get("Env") or ())
-    volumes = tuple(config.get("Volumes") or ())
-    return ImageFacts(found["Id"], env, config.get("User") or "", config.get("WorkingDir") or "/", volumes)
-
-
-def ensure_image(engine: Engine, name: str, progress: Progress | None = None) -> str:
-    """The id of an image by name, pulled when it is missing; network trouble is retried with back-off and jitter.
-
-    progress gets lines such as "python:3.11-slim: 45 of 120 MB". Raises CannotStart, DiskFull.
+    state: the folder of overlay layers, which has the record; None keeps none. progress: told in short lines what
+    takes long. rules: how pulls are tried.
     """
-    import tenacity
 
-    try:
-        facts = describe(engine, name)
-    except CannotStart as error:
-        if "invalid reference" in str(error):
-            raise CannotStart(f"{name!r} is no name of an image") from error
-        raise
-    if facts is not None:
-        return facts.id
-    tries = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(PULL_TRIES),
-        wait=tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 1),
-        retry=tenacity.retry_if_exception_type(_PullFailed),
-        reraise=True,
-    )
-    try:
-        tries(_pull, engine, name, progress or (lambda line: None))
-    except _PullFailed as error:
-        raise CannotStart(
-            f"the image {name} is not here and cannot be pulled ({error}); pull or load it where its registry can be "
-            "reached, or leave --image out"
-        ) from error
-    facts = describe(engine, name)
+    def __init__(
+        self,
+        run: str,
+        state: Path | None = None,
+        progress: Progress | None = None,
+        rules: PullRules | None = None,
+    ) -> None:
+        self.run = run
+        self._state = None if state is None else Path(state).absolute()
+        self._progress, self._rules = progress, rules
+        self._holds = None if self._state is None else Holds(self._state)
+        self._stop = threading.Event()
+
+    def ready(self, engine: Engine, root: Image | Dockerfile | RootFs) -> ImageFacts:
+        """The facts of the image that a root names: pulled, built or imported where it is not there yet.
+
+        Raises WrongRoot (no such image, a failing Dockerfile), CannotStart, DiskFull.
+        """
+        for _ in range(TRIES):
+            kind, facts = self._make(engine, root)
+            if kind is None or self._holds is None:
+                return facts
+            self._keep(
+                Kept(kind, _said(root), facts.id, _tag(kind, root, facts), _id(engine), facts.size, self.run)
+            )
+            if describe(engine, facts.id) is not None:
+                return facts
+        raise CannotStart(f"the image {_said(root)} is removed again and again while it is made; try later")
+
+    def unpacked(self, engine: Engine, root: Image | Dockerfile) -> tuple[Path, ImageFacts]:
+        """The same as a folder with its files, for the overlay backend. It needs a state folder."""
+        assert self._state is not None and self._holds is not None
+        facts = self.ready(engine, root)
+        kept = Kept("unpacked", _said(root), facts.id, "", "", 0, self.run)
+        self._holds.hold(kept)  # before it is there, so that it is not gone as soon as it is
+        folder = unpack(engine, facts, self._state, self._progress)
+        self._holds.record(Kept("unpacked", _said(root), facts.id, "", "", facts.size, self.run))
+        return folder, facts
+
+    def stop(self) -> None:
+        """Let a pull that is going on end now (CannotStart there)."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of everything that was made ready: from now on it may be pruned."""
+        self.stop()
+        if self._holds is not None:
+            self._holds.release()
+
+    def __enter__(self) -> Images:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _make(self, engine: Engine, root: Image | Dockerfile | RootFs) -> tuple[Kind | None, ImageFacts]:
+        """Which kind of thing of ours it is, None where it is the user's own; and its facts."""
+        if isinstance(root, Dockerfile):
+            return "built", _found(engine, build(engine, root, self._progress))
+        if isinstance(root, RootFs):
+            return "imported", _found(engine, import_rootfs(engine, root.folder, self._progress))
+        facts = describe(engine, root.name)
+        if facts is not None:
+            return ("pulled" if self._pulled(engine, root, facts) else None), facts
+        pull(engine, root.name, self._progress, stop=self._stop, rules=self._rules)
+        return "pulled", _found(engine, root.name)
+
+    def _pulled(self, engine: Engine, root: Image, facts: ImageFacts) -> bool:
+        like = Kept("pulled", root.name, facts.id, root.name, _id(engine), facts.size, self.run)
+        return self._holds is not None and self._holds.known(like)
+
+    def _keep(self, kept: Kept) -> None:
+        assert self._holds is not None
+        self._holds.hold(kept)
+        self._holds.record(kept)
+
+
+def _found(engine: Engine, image: str) -> ImageFacts:
+    facts = describe(engine, image)
     if facts is None:
         raise CannotStart(
-            f"the image {name} was pulled but the engine does not know it by this name; give its full name"
+            f"the engine made the image {image} but does not know it by this name; give its full name"
         )
-    return facts.id
+    return facts
 
 
-def _pull(engine: Engine, name: str, progress: Progress) -> None:
-    from docker.errors import APIError, DockerException
-    from docker.utils import parse_repository_tag
-    from requests import RequestException
-
-    repository, tag = parse_repository_tag(name)
-    sizes: dict[str, tuple[int, int]] = {}
-    try:
-        for line in engine.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
-            if "error" in line:
-                _refused(name, str(line["error"]))
-            detail = line.get("progressDetail") or {}
-            if line.get("status") == "Downloading" and detail.get("total"):
-                sizes[line.get("id", "")] = (detail.get("current", 0), detail["total"])
-                done, total = (sum(column) / 1e6 for column in zip(*sizes.values(), strict=True))
-                progress(f"{name}: {done:.0f} of {total:.0f} MB")
-    except APIError as error:
-        _refused(name, str(error.explanation or error), error.status_code or 500)
-    except (DockerException, RequestException, OSError) as error:
-        raise _PullFailed(" ".join(str(error).split())[:300]) from error
+def _said(root: Image | Dockerfile | RootFs) -> str:
+    if isinstance(root, Image):
+        return root.name
+    return str(root.file if isinstance(root, Dockerfile) else root.folder)
 
 
-def _refused(name: str, said: str, status: int = 500) -> None:
-    """Raise what the registry's refusal means: for good (no such image, no right, disk full), or for now."""
-    low = said.lower()
-    if "no space left" in low:
-        raise engine_said(said)
-    for_good = (
-        "not found",
-        "manifest unknown",
-        "access denied",
-        "unauthorized",
-        "does not exist",
-        "no matching manifest",
-    )
-    if status == 404 or any(words in low for words in for_good):
-        # A name server's "host not found" is no word about the image.
-        if "lookup" not in low:
-            raise CannotStart(
-                f"there is no image {name} here and its registry does not give it ({said[:200]}); check the name, or "
-                "`docker login` where it is private"
-            )
-    raise _PullFailed(" ".join(said.split())[:300])
+def _tag(kind: Kind, root: Image | Dockerfile | RootFs, facts: ImageFacts) -> str:
+    """The engine's name that Winnow gave an image, or pulled it by."""
+    if isinstance(root, Image):
+        return root.name
+    ours = "winnow-build:" if kind == "built" else "winnow-rootfs:"
+    return next((tag for tag in facts.tags if tag.startswith(ours)), facts.id)
 
 
-def build(engine: Engine, dockerfile: Dockerfile, progress: Progress | None = None) -> str:
-    """Build an image from a Dockerfile; the engine's own cache makes a repeated build short. -> its id.
-
-    progress gets the build's own lines. Raises CannotStart with the step that failed and its last words.
-    """
-    file, context = Path(dockerfile.file).resolve(), Path(dockerfile.context).resolve()
-    if not file.is_file():
-        raise CannotStart(f"there is no Dockerfile at {dockerfile.file}")
-    if not context.is_dir():
-        raise CannotStart(f"the build's context {dockerfile.context} is no folder")
-    tag = "winnow-build:" + hashlib.sha256(os.fsencode(file) + b"\0" + os.fsencode(context)).hexdigest()[:24]
-    step, said, image = "", [""], ""
-    with plain_errors():
-        lines = engine.api.build(
-            path=str(context),
-            dockerfile=str(file),
-            tag=tag,
-            rm=True,
-            forcerm=True,
-            decode=True,
-            network_mode=dockerfile.network,
-            labels=labels(CACHE_RUN, "cache"),
-        )
-        for line in lines:
-            if "error" in line:
-                raise _build_failed(dockerfile, str(line["error"]), step, said)
-            text = line.get("stream", "")
-            if text.strip() and progress is not None:
-                progress(text.rstrip())
-            step = text.strip() if text.startswith("Step ") else step
-            said = [*said, *text.splitlines()][-8:]
-            image = (line.get("aux") or {}).get("ID", image)
-    if not image:
-        raise CannotStart(f"building {dockerfile.file} gave no image; `docker build` shows more")
-    return image
+def _id(engine: Engine) -> str:
+    return str(engine.info.get("ID", ""))
 
 
-def _build_failed(dockerfile: Dockerfile, error: str, step: str, said: list[str]) -> CannotStart:
-    full = engine_said(error)
-    if type(full) is not CannotStart:
-        return full
-    last = " | ".join(line.strip() for line in said if line.strip())[-400:]
-    return CannotStart(
-        f"building {dockerfile.file} failed at {step or 'its start'}: {error.strip()[:300]} ({last})"
-    )
-
-
-def folder_with(
-    root: Image | Dockerfile, names: Sequence[str], progress: Progress | None = None
-) -> str | None:
+def folder_with(images: Images, root: Image | Dockerfile, names: Sequence[str]) -> str | None:
     """The folder that an image starts in, where most of the files `names` are there. The image is made ready first.
 
-    None for an image that starts in its root, or elsewhere than in those files. Raises CannotStart, DiskFull.
+    None for an image that starts in its root, or elsewhere than in those files. Raises as `Images.ready`.
     """
-    from .docker_client import connect
-
     engine = connect()
     try:
-        made = (
-            build(engine, root, progress)
-            if isinstance(root, Dockerfile)
-            else ensure_image(engine, root.name, progress)
-        )
-        facts = describe(engine, made)
-        folder = os.path.normpath(facts.workdir) if facts else "/"
+        facts = images.ready(engine, root)
+        folder = os.path.normpath(facts.workdir)
         if not folder.startswith("/") or not folder.strip("/") or not names:
             return None
-        with plain_errors(), _scratch(engine, made) as container:
+        with plain_errors(), scratch_container(engine, facts.id) as container:
             there = [name for name in names if _is_there(engine, container, os.path.join(folder, name))]
         return folder if 2 * len(there) > len(names) else None
     finally:
@@ -219,99 +161,3 @@ def _is_there(engine: Engine, container: str, path: str) -> bool:
         return False
     stream.close()  # type: ignore[attr-defined]
     return True
-
-
-def import_rootfs(engine: Engine, folder: Path, progress: Progress | None = None) -> str:
-    """Import a folder that holds a whole root file system as an image, once per state of the folder. -> its id."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CannotStart(f"{folder} is no folder with a root file system")
-    if not any(os.path.lexists(folder / shell) for shell in ("bin/sh", "usr/bin/sh")):
-        raise CannotStart(f"{folder} is no root file system: it has no bin/sh")
-    tag = fingerprint(folder)[:24]
-    facts = describe(engine, f"winnow-rootfs:{tag}")
-    if facts is not None:
-        return facts.id
-    if progress is not None:
-        progress(f"importing {folder}")
-    return import_tar(
-        engine, "winnow-rootfs", tag, lambda tar: add_tree(tar, folder, "/"), labels(CACHE_RUN, "cache")
-    )
-
-
-def import_tar(
-    engine: Engine, repository: str, tag: str, pack: Callable[[Any], None], label: dict[str, str]
-) -> str:
-    """Import what `pack` writes as an image with these labels. -> its id."""
-    changes = [f'LABEL "{name}"="{value}"' for name, value in label.items()]
-    with plain_errors(), streamed(pack) as stream:
-        engine.api.import_image(src=stream, stream_src=True, repository=repository, tag=tag, changes=changes)
-    facts = describe(engine, f"{repository}:{tag}")
-    if facts is None:
-        raise CannotStart(f"the Docker engine did not take the root file system {repository}:{tag}")
-    return facts.id
-
-
-def unpack(engine: Engine, image: str, state: Path, progress: Progress | None = None) -> Path:
-    """The root file system of an image as a folder of `state`, for the overlay backend; unpacked once per image id.
-
-    Modes are kept, owners too where we are root; devices are left out; nothing is written through a link. Safe to call
-    from several processes at once: the folder appears whole or not at all. Raises CannotStart, DiskFull.
-    """
-    image_id = ensure_image(engine, image, progress)
-    target = Path(state) / image_id.rpartition(":")[2]
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if progress is not None:
-        progress(f"unpacking {image}")
-    fresh = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=target.parent))
-    try:
-        with plain_errors(), _scratch(engine, image_id) as container:
-            extract(_Chunks(engine.api.export(container)), fresh)
-        fresh.chmod(0o755)
-        fresh.rename(target)
-    except OSError as error:
-        if target.is_dir():  # another process was first
-            return target
-        raise (
-            engine_said(str(error))
-            if error.errno == 28
-            else CannotStart(f"{image} cannot be unpacked: {error}")
-        ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return target
-
-
-class _scratch:
-    """A container that is never started, to read an image's files from; removed at the end."""
-
-    def __init__(self, engine: Engine, image: str) -> None:
-        self._engine, self._image = engine, image
-
-    def __enter__(self) -> str:
-        made = self._engine.api.create_container(
-            self._image, command=["/bin/sh"], labels=labels(CACHE_RUN, "scratch")
-        )
-        self._container = made["Id"]
-        return self._container
-
-    def __exit__(self, *failure: object) -> None:
-        self._engine.api.remove_container(self._container, force=True, v=True)
-
-
-class _Chunks:
-    """An iterator of byte chunks as a file that can be read."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._held = iter(chunks), b""
-
-    def read(self, size: int) -> bytes:
-        parts, have = [self._held], len(self._held)
-        while have < size and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            have += len(chunk)
-        data = b"".join(parts)
-        self._held = data[size:]
-        return data[:size]

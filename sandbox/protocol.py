@@ -133,6 +133,10 @@ class CannotStart(SandboxError):
     """No sandbox can be made here: no engine, no overlayfs, no such image, disk full. Says the one thing to do."""
 
 
+class WrongRoot(CannotStart):
+    """What the user named as a sandbox's root is none: no such image, a Dockerfile that fails, a folder without one."""
+
+
 class DiskFull(CannotStart):
     """The disk that holds the sandboxes' layers is full."""
 

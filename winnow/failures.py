@@ -11,7 +11,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     """(sentence, exit code) for errors that a user or the world can cause, None for bugs."""
     from environments import IssueError, NotSealed, PatchFails, RepositoryError, SetupFailed, WorldWrong
     from models import ModelError
-    from sandbox import SandboxError
+    from sandbox import SandboxError, WrongRoot
     from store import NoSuchRun, RunBusy, StepChanged, StoreError
 
     from .configuration import WrongConfiguration
@@ -31,7 +31,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         StepChanged,
         RunBusy,
     )
-    users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, NoBackend)
+    users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, NoBackend, WrongRoot)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed):

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from environments import Overrides, Task, prepare_task, read_issue, repository_name
+from sandbox import Images
 from store import Store
 
 from .configuration import configure
 from .minds import open_minds
-from .paths import new_run_id, open_users_store, worlds_folder
+from .paths import new_run_id, open_users_store, sandboxes_folder, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
@@ -36,6 +37,7 @@ class Asked:
     sandbox: str
     image: str | None
     dockerfile: Path | None
+    rootfs: Path | None
     setup: str | None
     test_command: str | None
     out: Path | None
@@ -81,7 +83,11 @@ def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str
 def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task, Path | None]:
     """The task, and where its patch is to be applied. What was frozen goes where the run cannot be started."""
     said = Overrides(
-        image=asked.image, dockerfile=asked.dockerfile, setup=asked.setup, test_command=asked.test_command
+        image=asked.image,
+        dockerfile=asked.dockerfile,
+        rootfs=asked.rootfs,
+        setup=asked.setup,
+        test_command=asked.test_command,
     )
     folder = worlds_folder(run)
     try:
@@ -90,7 +96,8 @@ def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task
             def progress(line: str) -> None:
                 status.update(escape(line))
 
-            task = prepare_task(asked.source, issue, folder=folder, overrides=said, progress=progress)
+            with Images(run, sandboxes_folder(), progress) as images:
+                task = prepare_task(asked.source, issue, folder=folder, overrides=said, images=images)
         return task, _checkout(task) if asked.apply else None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -38,7 +38,7 @@ def docker_engine():
     """The engine. What these tests imported and built goes at the end, and nobody else's."""
     from sandbox.docker_client import connect
     from sandbox.docker_leftovers import leave_nothing
-    from sandbox.images import CACHE_RUN
+    from sandbox.image_facts import CACHE_RUN
 
     engine = connect()
     yield engine

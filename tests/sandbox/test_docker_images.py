@@ -1,20 +1,28 @@
 """Images on the real engine: built, imported, unpacked, refused; places over what an image holds already."""
 
 import asyncio
+import dataclasses
 import io
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from sandbox import Limits, Place, World
-from sandbox.images import build, describe, ensure_image, import_rootfs, unpack
+from sandbox.building import build
+from sandbox.image_facts import describe
+from sandbox.images import Images
+from sandbox.importing import import_rootfs
 from sandbox.owner import owner_label
-from sandbox.protocol import CannotStart, Dockerfile, Image, RootFs
+from sandbox.protocol import CannotStart, DiskFull, Dockerfile, Image, RootFs, WrongRoot
+from sandbox.pulling import PullRules
 from sandbox.tarballs import add_tree, extract, fingerprint, streamed
+from sandbox.unpacking import HALF, clean_half_unpacked, unpack
 
 SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
 docker = pytest.mark.docker
@@ -71,24 +79,25 @@ async def test_a_dockerfile_is_built_once_and_its_user_and_path_are_kept(
     ],
 )
 def test_a_build_that_fails_says_where(docker_engine, base_image, tmp_path, text, word):
-    with pytest.raises(CannotStart, match=word):
+    with pytest.raises(WrongRoot, match=word):
         build(docker_engine, dockerfile(tmp_path / "ctx", text.format(base=base_image)))
 
 
 @docker
 def test_a_missing_dockerfile_is_a_sentence(docker_engine, tmp_path):
-    with pytest.raises(CannotStart, match="no Dockerfile"):
+    with pytest.raises(WrongRoot, match="no Dockerfile"):
         build(docker_engine, Dockerfile(tmp_path / "nope", tmp_path))
 
 
 @docker
-def test_an_image_that_cannot_be_pulled_is_one_sentence(docker_engine, monkeypatch):
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+def test_an_image_that_cannot_be_pulled_is_one_sentence(docker_engine, run_name):
+    images = Images(run_name, rules=PullRules(tries=2, pause=0.01))
     with pytest.raises(CannotStart) as said:
-        ensure_image(docker_engine, "localhost:9/nobody/nothing:1")
+        images.ready(docker_engine, Image("localhost:9/nobody/nothing:1"))
     assert "localhost:9/nobody/nothing:1" in str(said.value) and "\n" not in str(said.value)
-    with pytest.raises(CannotStart, match="no name of an image"):
-        ensure_image(docker_engine, "Not A Name")
+    assert not isinstance(said.value, WrongRoot), "a registry that is not there is no fault of the user's"
+    with pytest.raises(WrongRoot, match="no name of an image"):
+        images.ready(docker_engine, Image("Not A Name"))
 
 
 @docker
@@ -102,7 +111,7 @@ def test_a_root_file_system_is_imported_once_per_state(docker_engine, docker_roo
     assert second != first
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", tmp_path / "none"):
-        with pytest.raises(CannotStart):
+        with pytest.raises(WrongRoot):
             import_rootfs(docker_engine, wrong)
 
 
@@ -139,16 +148,43 @@ async def test_an_image_by_name_in_a_world(docker_backend, base_image):
 @docker
 async def test_an_image_is_unpacked_once_and_whole(docker_engine, base_image, tmp_path):
     state = tmp_path / "state"
+    facts = describe(docker_engine, base_image)
     one, two = await asyncio.gather(
-        *(asyncio.to_thread(unpack, docker_engine, base_image, state) for _ in range(2))
+        *(asyncio.to_thread(unpack, docker_engine, facts, state) for _ in range(2))
     )
-    assert one == two and one.name == describe(docker_engine, base_image).id.partition(":")[2]
+    assert one == two and one.name == facts.id.partition(":")[2]
     assert os.listdir(state) == [one.name], "nothing half-made stays"
     assert (one / "testbed/.git/HEAD").read_text() == "the image's own history"
     assert stat.S_IMODE((one / "tmp").stat().st_mode) == 0o1777
     assert os.access(one / "bin/sh", os.X_OK)
     mine = {"label": [f"winnow.owner={owner_label()}", "winnow.kind=scratch"]}
     assert docker_engine.api.containers(all=True, filters=mine) == []
+
+
+@docker
+def test_an_image_that_does_not_fit_is_not_unpacked(docker_engine, base_image, tmp_path):
+    facts = dataclasses.replace(describe(docker_engine, base_image), size=10**18)
+    with pytest.raises(DiskFull, match="free"):
+        unpack(docker_engine, facts, tmp_path / "state")
+    assert os.listdir(tmp_path / "state") == []
+
+
+def test_what_a_killed_unpacking_left_is_cleaned_and_a_living_ones_is_not(tmp_path):
+    held = (
+        "import os, fcntl, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), 2); print(flush=True); input()"
+    )
+    (tmp_path / f"{HALF}dead/closed").mkdir(parents=True)
+    (tmp_path / f"{HALF}dead/closed").chmod(0)
+    (tmp_path / f"{HALF}alive").mkdir()
+    (tmp_path / "a-run").mkdir()
+    words = [sys.executable, "-c", held, str(tmp_path / f"{HALF}alive")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        owner.stdout.readline()
+        clean_half_unpacked(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == [f"{HALF}alive", "a-run"]
+        owner.communicate(b"\n")
+    clean_half_unpacked(tmp_path)
+    assert os.listdir(tmp_path) == ["a-run"]
 
 
 def archive(*members):

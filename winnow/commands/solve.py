@@ -43,6 +43,10 @@ def command(
     ] = "auto",
     image: Annotated[str | None, typer.Option(help="The image that the repository's tests run in.")] = None,
     dockerfile: Annotated[Path | None, typer.Option(help="A Dockerfile to build that image from.")] = None,
+    rootfs: Annotated[
+        Path | None,
+        typer.Option(help="A folder with a root file system instead of an image (docker/rootfs-debian.sh)."),
+    ] = None,
     setup: Annotated[
         str | None, typer.Option(help="A shell line that prepares the repository (run once, with network).")
     ] = None,
@@ -73,8 +77,8 @@ def command(
         raise typer.BadParameter(
             "say who answers, e.g. --model gpt-5 or --model vllm/NAME", param_hint="--model"
         )
-    if image and dockerfile:
-        raise typer.BadParameter("give one of --image and --dockerfile", param_hint="--dockerfile")
+    if sum(root is not None for root in (image, dockerfile, rootfs)) > 1:
+        raise typer.BadParameter("give one of --image, --dockerfile and --rootfs", param_hint="--image")
     if sandbox not in ("docker", "overlay", "auto"):
         raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
     asked = Asked(
@@ -97,6 +101,7 @@ def command(
         sandbox=sandbox,
         image=image,
         dockerfile=dockerfile,
+        rootfs=rootfs,
         setup=setup,
         test_command=test_command,
         out=out,
