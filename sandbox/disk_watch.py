@@ -1,0 +1,210 @@
+"""The watched disk limit: who writes more than it may is stopped, where the storage itself cannot see to it.
+
+One task for all sandboxes of a backend looks around while something runs in one of them, and only then. It looks at
+the free space of the disk first, which takes microseconds: as long as the disk has lost less than a sandbox may still
+write, the sandbox cannot be over its limit. Only when the disk has lost more are the sandbox's own files counted.
+
+What holds: a sandbox passes its limit by what can be written in a quarter of a second, no single file passes it at
+all (RLIMIT_FSIZE), and what children of a command write after its end is seen too. Space that others give back
+within the same quarter of a second hides what was taken; for that, files are counted now and then unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+from .disk_count import LEAST
+from .exec_channel import KILLED, with_line
+from .protocol import Result, SandboxError
+
+TICK = 0.25
+"""Seconds between two looks at the free space."""
+
+UNASKED = 30.0
+"""Seconds after which files are counted though the disk has lost nothing."""
+
+REST = 10
+"""After counting for some time, this many times as long nothing is counted of the same sandbox."""
+
+SELDOM = 2.0
+"""Seconds between two counts where nobody can look at the disk (it is another machine's)."""
+
+SLACK = 20
+"""A sandbox that was stopped may grow by this part of its limit before it is stopped again: so that files can be
+read and deleted in it, which writes a little."""
+
+
+class Files(Protocol):
+    """What a sandbox wrote. The calls may block; they raise OSError or SandboxError where it cannot be told now."""
+
+    disk: Path | None
+    """A folder on the disk that the files lie on; None where this process cannot look at it."""
+
+    def count(self, enough: int | None) -> int:
+        """Bytes on disk; a count may end above `enough`."""
+        ...
+
+    def busy(self) -> bool:
+        """Whether processes are left that could write though no command runs."""
+        ...
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Watched:
+    """One sandbox. limit in bytes. stop: kills everything in it, with the last line of the running command's output."""
+
+    files: Files
+    limit: int
+    stop: Callable[[Literal["disk"], str], Awaitable[None]]
+    _running: bool = False
+    _used: int = 0
+    _lost_then: int | None = None
+    _counted: float = dataclasses.field(default_factory=time.monotonic)
+    _rests_until: float = 0.0
+    _stood_at: int = 0
+    _counting: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    @property
+    def line(self) -> str:
+        return f"[killed: more than {in_words(self.limit)} of disk was written]"
+
+    @property
+    def _most(self) -> int:
+        """Bytes beyond which it is stopped."""
+        return self._stood_at + self.limit // SLACK if self._stood_at else self.limit
+
+
+class DiskWatch:
+    """Watches the sandboxes of one backend. Used in the thread of one event loop."""
+
+    def __init__(self) -> None:
+        self._watched: set[Watched] = set()
+        self._disks: dict[Path, _Disk] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, watched: Watched | None, running: Awaitable[Result]) -> Result:
+        """Wait for a command's result while its sandbox is watched (None: it is not)."""
+        if watched is None:
+            return await running
+        self._begin(watched)
+        try:
+            result = await running
+        finally:
+            watched._running = False
+        if result.ended != "exited" or not self._may_be_over(watched) or not await self._is_over(watched):
+            return result
+        await self._stop(watched)
+        output = with_line(result.output, watched.line)
+        return dataclasses.replace(result, exit_code=KILLED, ended="disk", output=output)
+
+    def forget(self, watched: Watched | None) -> None:
+        """A sandbox was closed."""
+        self._watched.discard(watched)  # type: ignore[arg-type]
+
+    async def close(self) -> None:
+        self._watched.clear()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _begin(self, watched: Watched) -> None:
+        disk = watched.files.disk
+        if disk is not None and disk not in self._disks:
+            self._disks[disk] = _Disk(disk)
+        if disk is not None:
+            lost = self._disks[
+                disk
+            ].look()  # what came back until now must not hide what is taken from now on
+            watched._lost_then = lost if watched._lost_then is None else watched._lost_then
+        watched._running = True
+        self._watched.add(watched)
+        if self._task is None or self._task.done():
+            if self._task is not None:
+                self._task.result()  # an error of its own must not take the limit away silently
+            self._task = asyncio.create_task(self._look_around())
+
+    async def _look_around(self) -> None:
+        while self._watched:
+            await asyncio.sleep(TICK)
+            for watched in list(self._watched):
+                try:
+                    await self._look_at(watched)
+                except (
+                    OSError,
+                    SandboxError,
+                ):  # gone, or an engine that does not answer: its own user hears of it
+                    watched._rests_until = time.monotonic() + SELDOM
+                    if not watched._running:
+                        self.forget(watched)
+
+    async def _look_at(self, watched: Watched) -> None:
+        now = time.monotonic()
+        if now >= watched._rests_until and (now - watched._counted > UNASKED or self._may_be_over(watched)):
+            if await self._is_over(watched):
+                await self._stop(watched)
+        if not watched._running and not await asyncio.to_thread(watched.files.busy):
+            if not watched._running:
+                self.forget(watched)
+
+    def _may_be_over(self, watched: Watched) -> bool:
+        disk = watched.files.disk
+        if disk is None:
+            return time.monotonic() >= watched._rests_until
+        return self._disks[disk].look() - (watched._lost_then or 0) > watched._most - watched._used
+
+    async def _is_over(self, watched: Watched) -> bool:
+        """Count the sandbox's files."""
+        async with watched._counting:
+            disk = watched.files.disk
+            lost = self._disks[disk].look() if disk is not None else 0
+            began = time.monotonic()
+            used = await asyncio.to_thread(watched.files.count, watched._most)
+            now = time.monotonic()
+            over = used > watched._most
+            watched._used, watched._lost_then, watched._counted = used, lost, now
+            watched._rests_until = now + max(REST * (now - began), 0.0 if disk is not None else SELDOM)
+            watched._stood_at = 0 if used <= watched.limit else min(used, watched._stood_at)
+            return over
+
+    async def _stop(self, watched: Watched) -> None:
+        """Kill everything in it. From then on it may stand where it stands, but not grow."""
+        with contextlib.suppress(SandboxError):  # it died meanwhile
+            await watched.stop("disk", watched.line)
+        with contextlib.suppress(OSError, SandboxError):
+            watched._stood_at = watched._used = await asyncio.to_thread(watched.files.count, None)
+
+
+class _Disk:
+    """The free space of one disk. lost: bytes that were taken since it was first looked at; what comes back does not
+    count."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.lost = 0
+        self._free = self._now()
+
+    def look(self) -> int:
+        """-> lost"""
+        free = self._now()
+        self.lost += max(0, self._free - free)
+        self._free = free
+        return self.lost
+
+    def _now(self) -> int:
+        # Files without content take inodes, of which a disk has not more than it was made with.
+        seen = os.statvfs(self._folder)
+        return seen.f_bfree * seen.f_frsize + seen.f_ffree * LEAST
+
+
+def in_words(size: int) -> str:
+    """Bytes as people say them: 20 MB, 4.0 GB."""
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"

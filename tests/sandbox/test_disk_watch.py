@@ -1,0 +1,173 @@
+"""The watch itself, on folders of the real disk: who is stopped, when, and what it costs."""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from sandbox import Result, SandboxDied
+from sandbox.disk_count import written
+from sandbox.disk_watch import DiskWatch, Watched, in_words
+
+MB = 1 << 20
+
+
+class Folder:
+    """A folder as the files of a sandbox, and a sandbox that only notes its stops."""
+
+    def __init__(self, folder, limit=4 * MB, disk=True):
+        folder.mkdir()
+        self.folder, self.disk = folder, folder if disk else None
+        self.counts = self.stops = 0
+        self.left = False
+        self.ended = asyncio.Event()
+        self.watched = Watched(self, limit, self.stop)
+
+    def count(self, enough):
+        self.counts += 1
+        return written([self.folder], enough)
+
+    def busy(self):
+        return self.left
+
+    async def stop(self, ended, line):
+        self.stops += 1
+        self.left = False
+        self.ended.set()
+
+    def write(self, size, name="file"):
+        with open(self.folder / name, "ab") as file:
+            file.write(os.urandom(size))
+
+    async def command(self, *sizes, every=0.0):
+        self.ended.clear()
+        for number, size in enumerate(sizes):
+            self.write(size, f"{number}-{time.monotonic()}")
+            if every:
+                await asyncio.wait({asyncio.create_task(self.ended.wait())}, timeout=every)
+            if self.ended.is_set():
+                return Result(137, "partial\n", "disk")
+        return Result(0, "output")
+
+
+@pytest.fixture
+async def watch():
+    watch = DiskWatch()
+    yield watch
+    await watch.close()
+
+
+async def test_little_is_not_even_counted(watch, tmp_path):
+    box = Folder(tmp_path / "box", limit=64 * MB)
+    assert await watch.run(box.watched, box.command(MB, every=0.6)) == Result(0, "output")
+    assert (box.counts, box.stops) == (0, 0)
+
+
+async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    result = await watch.run(box.watched, box.command(6 * MB))
+    assert (result.exit_code, result.ended) == (137, "disk")
+    assert result.output == "output\n[killed: more than 4 MB of disk was written]\n"
+    assert box.stops == 1
+
+
+async def test_too_much_while_it_runs_is_the_commands_end(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    result = await asyncio.wait_for(watch.run(box.watched, box.command(*[MB] * 500, every=0.05)), 30)
+    assert result.ended == "disk" and box.stops == 1
+    assert written([box.folder]) < 40 * MB
+
+
+async def test_only_the_one_that_wrote_is_stopped(watch, tmp_path):
+    guilty, other = Folder(tmp_path / "guilty"), Folder(tmp_path / "other")
+    running = asyncio.create_task(watch.run(other.watched, other.command(MB, MB, every=0.5)))
+    await watch.run(guilty.watched, guilty.command(*[MB] * 20, every=0.05))
+    assert await running == Result(0, "output")
+    assert (guilty.stops, other.stops) == (1, 0)
+
+
+async def test_the_sum_of_many_commands_counts(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    ends = [(await watch.run(box.watched, box.command(MB))).ended for _ in range(6)]
+    assert ends[:3] == ["exited"] * 3 and "disk" in ends
+
+
+async def test_after_a_stop_it_may_read_and_delete_but_not_grow(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    await watch.run(box.watched, box.command(8 * MB))
+    assert (await watch.run(box.watched, box.command())).ended == "exited"
+    assert (await watch.run(box.watched, box.command(1000))).ended == "exited"
+    assert (await watch.run(box.watched, box.command(MB))).ended == "disk"
+    for path in box.folder.iterdir():
+        path.unlink()
+    assert (await watch.run(box.watched, box.command(2 * MB))).ended == "exited"
+    assert (await watch.run(box.watched, box.command(4 * MB))).ended == "disk"
+
+
+async def test_what_a_command_left_behind_is_watched_until_it_is_gone(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    box.left = True
+    assert (await watch.run(box.watched, box.command())).ended == "exited"
+    box.write(6 * MB)
+    await asyncio.wait_for(box.ended.wait(), 10)
+    assert box.stops == 1
+    await asyncio.wait_for(watch._task, 10)
+
+
+async def test_nothing_runs_while_no_command_does(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    await watch.run(box.watched, box.command())
+    await asyncio.wait_for(watch._task, 10)
+    assert (await watch.run(box.watched, box.command(6 * MB))).ended == "disk", "and it begins again"
+
+
+async def test_where_nobody_can_look_at_the_disk_files_are_counted_seldom(watch, tmp_path):
+    box = Folder(tmp_path / "box", disk=False)
+    ends = [(await watch.run(box.watched, box.command(3 * MB))).ended for _ in range(2)]
+    assert ends == ["exited", "exited"] and box.counts == 1
+    assert (await watch.run(box.watched, box.command(*[1] * 50, every=0.2))).ended == "disk"
+
+
+async def test_a_sandbox_that_died_is_no_error(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+
+    async def died(ended, line):
+        raise SandboxDied("gone")
+
+    box.watched.stop = died
+    assert (await watch.run(box.watched, box.command(6 * MB))).ended == "disk"
+
+
+async def test_files_that_cannot_be_counted_now_are_counted_later(watch, tmp_path, monkeypatch):
+    box = Folder(tmp_path / "box")
+    counted = box.count
+
+    def fails(enough):
+        raise OSError("not now")
+
+    box.count = fails
+    task = asyncio.create_task(watch.run(box.watched, box.command(6 * MB, *[1] * 100, every=0.1)))
+    await asyncio.sleep(0.6)
+    box.count = counted
+    assert (await asyncio.wait_for(task, 20)).ended == "disk"
+
+
+async def test_an_error_of_its_own_is_not_silent(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    box.count = lambda enough: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        await watch.run(box.watched, box.command(6 * MB))
+
+
+async def test_a_look_costs_microseconds(watch, tmp_path):
+    box = Folder(tmp_path / "box", limit=1 << 40)
+    began = time.process_time()
+    for _ in range(1000):
+        await watch.run(box.watched, box.command())
+    print(f"{(time.process_time() - began) * 1e3:.1f} us of CPU for a watched command")
+    assert box.counts == 0
+
+
+def test_sizes_are_said_as_people_do():
+    assert [in_words(size) for size in (20 * MB, 4 << 30, 1500 * MB)] == ["20 MB", "4.0 GB", "1.5 GB"]
