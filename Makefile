@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
 
-.PHONY: demo test lint bench soak install sandboxes lock clean
+.PHONY: demo test lint bench soak install sandboxes test-tools lock clean
 
 demo: install sandboxes
 	$(BIN)/winnow demo
 
-test: install sandboxes lint
+test: install sandboxes test-tools lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: install
@@ -45,6 +45,10 @@ $(STAMP): pyproject.toml requirements.lock
 # What the sandboxes need: bubblewrap and, where it can be had, Docker's engine (as root on Debian; else it says what to do).
 sandboxes:
 	@sh docker/setup-debian.sh
+
+# What only the tests need: a registry to pull from.
+test-tools: install
+	@sh docker/setup-tests-debian.sh
 
 # The lock names no index and is good for every platform; uv is not a dependency of Winnow.
 lock:

@@ -35,7 +35,7 @@ class PullAccount:
         """Take one line of the engine's. -> whether it says anything new, so that the pull is alive."""
         name, status = str(line.get("id", "")), str(line.get("status", ""))
         detail = line.get("progressDetail") or {}
-        current, total = detail.get("current") or 0, detail.get("total") or 0
+        current, total = (max(0, detail.get(what) or 0) for what in ("current", "total"))
         news = self._last.get(name) != (status, current)
         self._last[name] = (status, current)
         if name in self._layers or status in _BEGINS or status == "Already exists":
@@ -64,14 +64,14 @@ class PullAccount:
         return int(sum(rest))
 
     def words(self) -> str:
-        """ "45 of 120 MB, 2 of 7 layers", "unpacking, 5 of 7 layers"; empty before the first layer."""
+        """ "45 of 120 MB, 2 of 7 layers", "unpacking, 5 of 7 layers"; empty before the first bytes."""
         layers = self._layers.values()
-        if not layers:
-            return ""
         done = f"{sum(layer.done for layer in layers)} of {len(layers)} layers"
         fetched, total = (
             sum(getattr(layer, what) for layer in layers) / 1e6 for what in ("fetched", "total")
         )
+        if not total:
+            return ""
         if all(layer.done or (layer.total and layer.fetched == layer.total) for layer in layers):
             return f"unpacking, {done}"
-        return f"{fetched:.0f} of {total:.0f} MB, {done}" if total else f"waiting, {done}"
+        return f"{fetched:.0f} of {total:.0f} MB, {done}"

@@ -4,9 +4,12 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests and are imported by name
 
 PROGRAMS = "sh bash cat head wc mkdir chmod rm env true sleep id ls ps stat mount dd touch seq ln"
 
