@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -58,12 +58,14 @@ class Script:
 class Run:
     """One execution of a script: exit code, normalised output, and `sandbox.Result.ended` or "killed".
 
-    killed: the script ended its sandbox, and did so again in fresh ones.
+    killed: the script ended its sandbox, and did so again in fresh ones. reused: as in sandbox.Result; it says nothing
+    of the script, so runs that differ in nothing else are equal.
     """
 
     exit_code: int
     output: str
     ended: str = "exited"
+    reused: bool = field(default=False, compare=False)
 
     @property
     def shows_issue(self) -> bool:

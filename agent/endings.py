@@ -21,7 +21,7 @@ class Stopped(Exception):
 
 
 class KilledSandbox(Exception):
-    """A script ended its sandbox, and did so again in a fresh one: its own doing, not the world's."""
+    """A script ended its sandbox, and did so again in fresh ones: its own doing, not the world's."""
 
 
 def ending_of(error: BaseException) -> Ending | None:

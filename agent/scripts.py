@@ -7,11 +7,10 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePosixPath
 
-from sandbox import Sandbox, SandboxDied
+from sandbox import Sandbox
 
 from .blocks import Block, ReplyError, read_blocks, unfence
 from .candidate import Run, Script
-from .endings import KilledSandbox
 
 STEM = "winnow_issue_check"
 """The script's file name in the repository's root: one that no repository has and no test runner collects."""
@@ -106,22 +105,19 @@ async def run_script(
     timeout: float,
     normalise: Callable[[str], str],
     executable: Collection[str] = (),
+    fresh: bool = True,
 ) -> Run:
     """Run a script at the repository's root in a fresh copy of `base`, with these files changed first.
 
     name: of the copy. changed: new text by path, None where the file is deleted; `base` may have a patch
-    already. executable: paths among them that keep their execute bit. timeout: seconds. A copy that dies is
-    made once more; raises KilledSandbox when that dies too, and what `copy` raises.
+    already. executable: paths among them that keep their execute bit. timeout: seconds. fresh: as `Sandbox.copy`
+    has it. Raises what the sandbox raises: whoever made it also tries again where it dies (winnow/journaled_sandbox).
     """
-    for again in ("", "-again"):
-        copy = await base.copy(name + again)
-        try:
-            return await _run_in(copy, script, changed, timeout, normalise, executable)
-        except SandboxDied as error:
-            death = error
-        finally:
-            await copy.close()
-    raise KilledSandbox(f"The test script ended its sandbox twice ({name}): {death}") from death
+    copy = await (base.copy(name) if fresh else base.copy(name, fresh=False))
+    try:
+        return await _run_in(copy, script, changed, timeout, normalise, executable)
+    finally:
+        await copy.close()
 
 
 async def _run_in(
@@ -143,4 +139,4 @@ async def _run_in(
     result = await sandbox.run(
         f"exec {script.interpreter} {shlex.quote('./' + file)}", timeout=timeout, env=STEADY
     )
-    return Run(exit_code=result.exit_code, output=normalise(result.output), ended=result.ended)
+    return Run(result.exit_code, normalise(result.output), result.ended, result.reused)

@@ -58,6 +58,7 @@ class OverlayBackend:
     """
 
     name = "overlay"
+    cheap_copies = True
 
     def __init__(self, run: str, state: Path) -> None:
         self.run = run
@@ -210,6 +211,8 @@ class OverlayBackend:
 class OverlaySandbox:
     """One sandbox. Made by the backend only."""
 
+    cheap_copies = True
+
     def __init__(
         self,
         backend: OverlayBackend,
@@ -281,7 +284,9 @@ class OverlaySandbox:
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         await self._shell(changing=True).write(self._absolute(path), content, mode)
 
-    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> OverlaySandbox:
+    async def copy(
+        self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
+    ) -> OverlaySandbox:
         async with self._sealing:
             if self._closing is not None:
                 raise SandboxError(f"Sandbox {self.name} is closed: it cannot be copied.")

@@ -109,6 +109,7 @@ async def _matrix(
         timeout=settings.script_timeout,
         slots=slots,
         done=done,
+        isolation=settings.isolation,
     )
 
 

@@ -26,7 +26,7 @@ from .decision import Decision, TooSoon, WrongLabel, read_reply
 from .evidence import UNFIXED, MachineChoice, Test
 from .layers import patched
 from .material import Labels, labelled, material, render, shown_run, unlabelled
-from .matrix import execute
+from .matrix import all_fresh, execute
 from .settings import SelectionSettings
 
 AT = "selection"
@@ -131,6 +131,7 @@ class _Laboratory:
         self._labels = labels
         self._changed = changed
         self._timeout = settings.script_timeout
+        self._fresh = all_fresh(base, settings.isolation)
         self._slots = slots
         self._layers: dict[str, Sandbox] = {}
 
@@ -146,14 +147,17 @@ class _Laboratory:
 
     async def _one(self, column: str, script: Script, number: int) -> Run:
         async with self._slots:
-            if column == UNFIXED:
+            if column == UNFIXED and self._fresh:
                 name = f"{AT}/{UNFIXED}/test-{number}"
                 return await execute(self._base, name, script, self._task, self._timeout)
             if column not in self._layers:
-                candidate = self._labels[column].id
-                files = self._changed[candidate] or {}
-                self._layers[column] = await patched(self._base, f"{AT}/{candidate}", files, self._task)
-            return await execute(self._layers[column], f"test-{number}", script, self._task, self._timeout)
+                name, files = UNFIXED, {}
+                if column != UNFIXED:
+                    name = self._labels[column].id
+                    files = self._changed[name] or {}
+                self._layers[column] = await patched(self._base, f"{AT}/{name}", files, self._task)
+            layer = self._layers[column]
+            return await execute(layer, f"test-{number}", script, self._task, self._timeout, self._fresh)
 
 
 def _conversation(

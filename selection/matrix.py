@@ -13,6 +13,7 @@ from .applying import Changed, same_change
 from .evidence import UNFIXED, Test
 from .layers import patched
 from .names import id_order
+from .settings import Isolation
 
 Cells = Mapping[tuple[str, str], Run]
 Done = Callable[[str, str, Run], None]
@@ -35,12 +36,15 @@ async def run_matrix(
     timeout: float,
     slots: asyncio.Semaphore,
     done: Done | None = None,
+    isolation: Isolation = "auto",
 ) -> Cells:
     """The run of each test on each candidate that applies and is not empty, and on UNFIXED; keyed, never by arrival.
 
-    Every execution has a copy of its own, made from the candidate's patched layer. Candidates that make the same
-    files, and tests with the same script, are run once and share the result. timeout: seconds of one execution.
-    slots: executions at once. Raises the world's errors; a test that ends its sandbox is a run that says so.
+    Every execution has a copy of its own, made from the candidate's patched layer; isolation (see
+    SelectionSettings) may give the tests of one candidate one copy in turn instead, and `Run.reused` says where it
+    did. Candidates that make the same files, and tests with the same script, are run once and share the result.
+    timeout: seconds of one execution. slots: executions at once. Raises the world's errors; a test that ends its
+    sandbox is a run that says so.
     """
     ids = {candidate.id for candidate in candidates}
     groups = same_change({name: files for name, files in changed.items() if name in ids})
@@ -50,30 +54,37 @@ async def run_matrix(
         scripts.setdefault(test.script, []).append(test.id)
     firsts = [test for test in ordered if scripts[test.script][0] == test.id]
     layers = asyncio.Semaphore(_OPEN)
+    fresh = all_fresh(base, isolation)
+    found: dict[tuple[str, str], Run] = {}
 
-    async def one(sandbox: Sandbox, column: str, name: str, test: Test) -> tuple[tuple[str, str], Run]:
+    async def one(sandbox: Sandbox, column: str, name: str, test: Test) -> None:
         async with slots:
-            run = await execute(sandbox, name, test.script, task, timeout)
+            run = found[column, test.id] = await execute(sandbox, name, test.script, task, timeout, fresh)
         if done:
             done(column, test.id, run)
-        return (column, test.id), run
 
-    async def unfixed() -> list[tuple[tuple[str, str], Run]]:
-        return await together([one(base, UNFIXED, f"matrix/{UNFIXED}/{test.id}", test) for test in firsts])
-
-    async def column(candidate: str) -> list[tuple[tuple[str, str], Run]]:
+    async def column(name: str, files: Changed) -> None:
         async with layers:
             async with slots:
-                layer = await patched(base, f"matrix/{candidate}", changed[candidate] or {}, task)
+                layer = await patched(base, f"matrix/{name}", files, task)
             try:
-                return await together([one(layer, candidate, test.id, test) for test in firsts])
+                if fresh:
+                    await together([one(layer, name, test.id, test) for test in firsts])
+                else:
+                    for test in firsts:  # one at a time has the copy: waiting for it must not hold a slot
+                        await one(layer, name, test.id, test)
             finally:
                 await layer.close()
 
+    async def unfixed() -> None:
+        if fresh:
+            await together([one(base, UNFIXED, f"matrix/{UNFIXED}/{test.id}", test) for test in firsts])
+        else:
+            await column(UNFIXED, {})
+
     if not tests:
         return {}
-    columns = await together([unfixed(), *(column(group[0]) for group in groups)])
-    found = {key: run for cells in columns for key, run in cells}
+    await together([unfixed(), *(column(group[0], changed[group[0]] or {}) for group in groups)])
     cells: dict[tuple[str, str], Run] = {}
     for group in ((UNFIXED,), *groups):
         for test in firsts:
@@ -83,9 +94,17 @@ async def run_matrix(
     return cells
 
 
-async def execute(sandbox: Sandbox, name: str, script: Script, task: Task, timeout: float) -> Run:
-    """One run of a script in a copy of `sandbox` with this name. Raises the world's errors."""
+def all_fresh(base: Sandbox, isolation: Isolation) -> bool:
+    """Whether every execution gets a fresh copy of what `base` is copied to."""
+    return isolation == "fresh" or base.cheap_copies
+
+
+async def execute(
+    sandbox: Sandbox, name: str, script: Script, task: Task, timeout: float, fresh: bool = True
+) -> Run:
+    """One run of a script in a copy of `sandbox` with this name, `fresh` or not. Raises the world's errors."""
+    normalise = normaliser(task)
     try:
-        return await run_script(sandbox, name, script, {}, timeout=timeout, normalise=normaliser(task))
+        return await run_script(sandbox, name, script, {}, timeout=timeout, normalise=normalise, fresh=fresh)
     except KilledSandbox:
         return Run(KILLED, "The script ended its sandbox.", "killed")

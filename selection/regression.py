@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from agent import Candidate, KilledSandbox, together
 from environments import Task, run_tests
 from environments import TestReport as Report
-from sandbox import Sandbox, SandboxDied
+from sandbox import Sandbox
 
 from .applying import Changed, same_change
 from .evidence import UNFIXED, Regression
@@ -69,18 +69,14 @@ async def run_regressions(
 
 
 async def _in_fresh_copy(base: Sandbox, name: str, files: Changed, task: Task, limit: float) -> Report | None:
-    """One run of the test command; None where it ended its sandbox, and did so again in a fresh one."""
-    for again in ("", "-again"):
-        copy = await patched(base, name + again, files, task)
-        try:
-            return await run_tests(copy, task.recipe, timeout=limit)
-        except SandboxDied:
-            continue
-        except KilledSandbox:
-            return None
-        finally:
-            await copy.close()
-    return None
+    """One run of the test command; None where it ended its sandbox, and did so again in fresh ones."""
+    copy = await patched(base, name, files, task)
+    try:
+        return await run_tests(copy, task.recipe, timeout=limit)
+    except KilledSandbox:
+        return None
+    finally:
+        await copy.close()
 
 
 def _known(reports: Sequence[Report | None], limit: float) -> tuple[frozenset[str], str]:

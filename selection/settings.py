@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent import AttemptSettings
 
+Isolation = Literal["auto", "fresh"]
+
 
 class SelectionSettings(BaseModel):
     """How evidence on candidates is gathered, and by which strategy one of them is chosen."""
@@ -55,6 +57,11 @@ class SelectionSettings(BaseModel):
 
     regression_timeout: float | None = Field(default=None, gt=0)
     """Seconds that they get for one run; None: what the task's recipe says."""
+
+    isolation: Isolation = "auto"
+    """auto: a fresh copy for each run of a generated test where copies cost milliseconds (overlay); where each is a
+    container (docker), one for each candidate, brought back to its files between tests, which is weaker and reported.
+    fresh: always a fresh copy."""
 
     parallel: int | None = Field(default=None, ge=1)
     """Executions at once; None: as many as there are processors."""

@@ -25,18 +25,21 @@ class Base:
         self._real: Sandbox | None = None
         self._lock = asyncio.Lock()
         self.name = "base"
+        self.cheap_copies = backend.cheap_copies
 
     async def sandbox(self) -> Base:
         """What `JournaledSandbox` asks its source for: this object, whose only use is `copy`."""
         return self
 
-    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> Sandbox:
+    async def copy(
+        self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
+    ) -> Sandbox:
         """A copy of the prepared state; the base is started anew, once, where it turns out to have died."""
         try:
-            return await (await self._prepared()).copy(name, network=network)
+            return await (await self._prepared()).copy(name, network=network, fresh=fresh)
         except SandboxDied:
             await self.close()
-            return await (await self._prepared()).copy(name, network=network)
+            return await (await self._prepared()).copy(name, network=network, fresh=fresh)
 
     async def close(self) -> None:
         real, self._real = self._real, None

@@ -54,10 +54,21 @@ class JournaledSandbox:
     """A copy of what `source` gives, lazily made, with the journal of one trajectory in front.
 
     source: gives a real sandbox to copy from. branch: this sandbox's place in the trajectory ("sandbox/test-1").
+    cheap_copies, fresh: as `sandbox.Sandbox` and its `copy` have them; the journal is the same either way.
     """
 
-    def __init__(self, source: Callable[[], Awaitable[Sandbox]], pen: Pen, branch: str):
+    def __init__(
+        self,
+        source: Callable[[], Awaitable[Sandbox]],
+        pen: Pen,
+        branch: str,
+        *,
+        cheap_copies: bool = True,
+        fresh: bool = True,
+    ):
         self.name = branch
+        self.cheap_copies = cheap_copies
+        self._fresh = fresh
         self._source = source
         self._pen = pen
         self._real: Sandbox | None = None
@@ -101,12 +112,15 @@ class JournaledSandbox:
         self._done.append(_Write(path, content, mode))
         self._unseen.append((f"write {path}", digest(content.hex() + str(mode))))
 
-    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> JournaledSandbox:
+    async def copy(
+        self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
+    ) -> JournaledSandbox:
         """See Sandbox.copy. network: only here for the protocol's sake, since attempts never change it."""
         self._sealed = True
         count = self._copies[name] = self._copies.get(name, 0) + 1
         branch = f"{self.name}/{name}" + (f"~{count}" if count > 1 else "")
-        child = JournaledSandbox(self._to_copy, self._pen, branch)
+        source = self._to_copy if fresh else self._to_hand_on
+        child = JournaledSandbox(source, self._pen, branch, cheap_copies=self.cheap_copies, fresh=fresh)
         # What was written here is part of what the child's steps depend on.
         child._unseen = list(self._unseen)
         return child
@@ -120,8 +134,24 @@ class JournaledSandbox:
         """What children are copied from: the nearest sandbox that differs from the one it came from."""
         if not self._done and self._real is None:
             return await self._source()
+        return await self._to_hand_on()
+
+    async def _to_hand_on(self) -> Sandbox:
+        """What children are copied from that need not be fresh: this sandbox's own, so that it ends with this one."""
+        return _Copied(self)
+
+    async def _copied(self, name: str, fresh: bool) -> Sandbox:
+        """A copy of the real sandbox; where it turns out to have died meanwhile, of one made anew, once."""
         async with self._lock:
-            return await self._live()
+            real = await self._live()
+        try:
+            return await _copy(real, name, fresh)
+        except SandboxDied:
+            async with self._lock:
+                if self._real is real:
+                    await self.close()
+                real = await self._live()
+            return await _copy(real, name, fresh)
 
     async def _step(
         self,
@@ -164,23 +194,32 @@ class JournaledSandbox:
         return step
 
     async def _alive(self, act: Callable[[Sandbox], Awaitable[Any]], before: Key | None = None) -> Any:
-        """Act in the real sandbox; where it dies, in a new one brought back to the same state."""
+        """Act in the real sandbox; where it dies, in a new one brought back to the same state.
+
+        Raises KilledSandbox where each died at this very step, SandboxDied where one could not be brought so far.
+        """
         async with self._lock:
+            blamed = True
             for _ in range(DEATHS):
+                at_step = False
                 try:
                     sandbox = await self._live()
+                    at_step = True
                     if before is not None:
                         await self._note_tree(sandbox)
                     return await act(sandbox)
                 except SandboxDied as died:
                     last = died
+                    blamed = blamed and at_step
                     await self.close()
+        if not blamed:
+            raise last
         raise KilledSandbox(f"{DEATHS} fresh sandboxes died at the same step: {last}")
 
     async def _live(self) -> Sandbox:
         if self._real is None:
             source = await self._source()
-            real = await source.copy(self.name.replace("/", "-"))
+            real = await _copy(source, self.name.replace("/", "-"), self._fresh)
             try:
                 await self._do_again(real)
             except BaseException:
@@ -225,6 +264,20 @@ class JournaledSandbox:
     def _refuse_if_sealed(self) -> None:
         if self._sealed:
             raise SandboxSealed(f"{self.name} was copied, so its files must not change any more")
+
+
+class _Copied:
+    """A journaled sandbox as what its children's real sandboxes are copied from."""
+
+    def __init__(self, parent: JournaledSandbox):
+        self._parent = parent
+
+    async def copy(self, name: str, *, fresh: bool = True) -> Sandbox:
+        return await self._parent._copied(name, fresh)
+
+
+async def _copy(sandbox: Sandbox, name: str, fresh: bool) -> Sandbox:
+    return await (sandbox.copy(name) if fresh else sandbox.copy(name, fresh=False))
 
 
 _TREE_PARTS = (("tree", digest(TREE_COMMAND)),)

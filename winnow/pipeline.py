@@ -179,7 +179,7 @@ async def _trajectory(
 ) -> T:
     """Run `work` with a journaled model and a journaled sandbox; what is under way when it is cancelled is kept."""
     pen = Pen(job.journal, name, job.tools.progress.observe(job.task.id))
-    sandbox = JournaledSandbox(job.base.sandbox, pen, "sandbox")
+    sandbox = JournaledSandbox(job.base.sandbox, pen, "sandbox", cheap_copies=job.base.cheap_copies)
     try:
         return await work(JournaledModel(model or job.tools.model, pen), sandbox)
     finally:

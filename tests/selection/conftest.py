@@ -105,8 +105,12 @@ class Counted:
     def __init__(self, real: Sandbox, book: dict, name: str = ""):
         self.real, self.book, self.name = real, book, name
 
-    async def copy(self, name):
-        copy = await self.real.copy(name.replace("/", "-"))
+    @property
+    def cheap_copies(self):
+        return self.book.get("cheap_copies", True)
+
+    async def copy(self, name, **options):
+        copy = await self.real.copy(name.replace("/", "-"), **options)
         path = f"{self.name}/{name}" if self.name else name
         assert path not in self.book["copies"], f"{path} was copied twice"
         self.book["copies"].append(path)
