@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
 import tempfile
 from pathlib import Path
 
-from .chain import CHAIN_ENV, TOOLS
 from .probe import Probe
 from .protocol import Limits, SandboxError, World
 
@@ -20,12 +18,6 @@ async def probe_overlay(state: Path | None = None) -> Probe:
         return _fails(
             f"overlay sandboxes need a Linux kernel, and this is {platform.system()}",
             "use Docker: winnow ... --sandbox docker",
-        )
-    missing = [tool for tool in TOOLS if shutil.which(tool, path=CHAIN_ENV["PATH"]) is None]
-    if missing:
-        package = "bubblewrap" if missing == ["bwrap"] else "bubblewrap util-linux"
-        return _fails(
-            f"{' and '.join(missing)} is not installed", f"{_as_root()}apt-get install -y {package}"
         )
     # A folder of its own: the probe must not meet a run, and its owner is this very process.
     with tempfile.TemporaryDirectory(prefix="winnow-probe-", dir=_existing(state)) as folder:
