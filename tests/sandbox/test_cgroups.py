@@ -21,7 +21,6 @@ import os, sys, time, types
 package = types.ModuleType("sandbox"); package.__path__ = [{str(ROOM)!r}]; sys.modules["sandbox"] = package
 from sandbox.inside import cgroups
 group = cgroups.find(sys.argv[1], trial=False).group(sys.argv[2])
-group.join()
 """
 
 
@@ -46,9 +45,9 @@ def folders_of(groups):
 
 
 @contextlib.contextmanager
-def start(groups, slot, code):
+def start(groups, slot, code, join="group.join()\n"):
     """A process that joins the slot and then runs the code. It is killed at the end."""
-    command = [sys.executable, "-I", "-S", "-c", PRELUDE + code, groups.name, slot]
+    command = [sys.executable, "-I", "-S", "-c", PRELUDE + join + code, groups.name, slot]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -96,10 +95,21 @@ def test_more_memory_than_the_limit_is_killed_counted_and_not_the_neighbours(gro
     assert small.remove() and neighbour.remove()
 
 
+def swap(group):
+    """What the group may swap (version 2), or use with swap (version 1); None on a kernel without swap."""
+    files = [
+        Path(path, file)
+        for path in group.paths
+        for file in ("memory.swap.max", "memory.memsw.limit_in_bytes")
+    ]
+    return next((file.read_text().strip() for file in files if file.exists()), None)
+
+
 def test_limits_on_memory_go_up_and_down_and_away(groups):
     group = groups.make("a")
     for limit, ends in ((64 * MB, -9), (32 * MB, -9), (600 * MB, 0), (64 * MB, -9), (None, 0)):
         group.limit(limit, None, None)
+        assert limit is None or swap(group) in (None, "0", str(limit)), "no swap on top"
         assert run(groups, "a", HOG)[0] == ends, limit
     assert group.memory_kills() == 3
     assert group.remove()
@@ -189,6 +199,9 @@ def test_a_fork_bomb_under_a_limit_is_killed_whole(groups):
 def test_kill_takes_processes_that_ignore_signals_or_are_stopped_and_needs_none(groups):
     group = groups.make("stubborn")
     group.kill()
+    assert "BlockingIOError" in run(groups, "stubborn", "os.fork()")[2], (
+        "a bomb that was not seen cannot go on"
+    )
     group.limit(None, None, None)
     stubborn = "import signal; signal.signal(15, signal.SIG_IGN); os.setsid(); print('up', flush=True); "
     with start(groups, "stubborn", stubborn + "time.sleep(99)") as ignoring:
@@ -224,9 +237,7 @@ print(open("/proc/self/cgroup").read() == "".join(
 ), flush=True)
 time.sleep(99)
 """
-    prelude_without_join = PRELUDE.replace("group.join()\n", "")
-    command = [sys.executable, "-I", "-S", "-c", prelude_without_join + code, groups.name, "joined"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with start(groups, "joined", code, join="") as process:
         assert process.stdout.readline().strip() == "True"
         for path in group.paths:
             assert len(cgroups._processes(path)) == 2 and process.pid in cgroups._processes(path)
