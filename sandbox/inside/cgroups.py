@@ -18,12 +18,13 @@ then, 0.5 in a burst. So groups are joined ahead of need.
 
 import errno
 import os
-import signal
 import time
 
 # What can be limited, and the controller that does it.
 CONTROLLERS = {"memory": "memory", "processes": "pids", "cpus": "cpu"}
 _CALLED = {"memory": "memory", "processes": "the number of processes", "cpus": "processor time"}
+
+_SIGKILL = 9  # the module signal would bring enum and collections with it
 
 _PERIOD = 100_000  # microseconds over which processor time is shared out: the kernel's own default
 _LEAST_QUOTA = 1_000  # microseconds, the kernel's minimum
@@ -189,7 +190,7 @@ class Group:
             # 0 is a process that we cannot see: to kill it would be to kill ourselves.
             for process in left - {0, os.getpid()}:
                 try:
-                    os.kill(process, signal.SIGKILL)
+                    os.kill(process, _SIGKILL)
                 except ProcessLookupError:
                     pass
             if time.monotonic() > end:
