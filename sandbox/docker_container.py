@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .docker_client import Engine
+from .docker_line import First
 from .owner import owner_label
 from .protocol import Limits, World
 from .without import limits_without
@@ -26,10 +27,6 @@ MASKED = (
     "/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi "
     "/proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware /proc/pressure"
 ).split()
-
-# What the engine adds to the environment by itself goes; HOME is made, since no image has it. `exec` keeps the shell
-# that reads the channel the init's direct child: when it ends, so does the container.
-BEGIN = '%s[ -d "$HOME" ] || mkdir -p -m 700 "$HOME"; exec /bin/sh'
 
 
 def labels(run: str, kind: str) -> dict[str, str]:
@@ -63,15 +60,16 @@ def create(
     run: str,
     world: World,
     limits: Limits,
-    env: Mapping[str, str],
+    first: First,
     user: str,
     mounts: tuple[dict[str, Any], ...] = (),
     without: frozenset[str] = frozenset(),
 ) -> str:
     """Create (not start) a sandbox's container and give its id. without: see without.py.
 
-    stdin is open once: when the one connection that is attached to it closes, however its owner came to its end, the
-    channel's shell reads an end of file and kills everything, the init ends, and the engine removes the container.
+    first: its first process. One that is attached has an init above it, and its stdin is open once: when the one
+    connection to it closes, however its owner came to its end, the channel's shell reads an end of file and kills
+    everything, the init ends, and the engine removes the container.
     The log driver is off: the channel's stream would be written to the engine's disk otherwise, without bound.
     """
     api = engine.api
@@ -80,7 +78,7 @@ def create(
     open_network = world.network == "host" or "network" in without
     host = api.create_host_config(
         auto_remove=True,
-        init=True,
+        init=first.attached,
         network_mode="host" if open_network else "none",
         cap_drop=[] if "capabilities" in without else ["ALL"],
         security_opt=_security(without),
@@ -92,7 +90,7 @@ def create(
         ulimits=_ulimits(limits),
         log_config={"Type": "none", "Config": {}},
         ipc_mode="private",
-        mounts=list(mounts),
+        mounts=[*mounts, *first.mounts],
     )
     host["MaskedPaths"] = [*MASKED]
     if "proc" in without:
@@ -102,20 +100,20 @@ def create(
             **api.create_container_config(
                 image,
                 command=[],
-                entrypoint=["/bin/sh", "-c", BEGIN % ("" if "HOSTNAME" in env else "unset HOSTNAME; ")],
+                entrypoint=list(first.arguments),
                 hostname=None if open_network else HOSTNAME,
-                environment=dict(env),
+                environment=dict(first.environment),
                 user=user,
                 working_dir="/",
                 labels=labels(run, "sandbox"),
-                stdin_open=True,
+                stdin_open=first.attached,
                 healthcheck={"test": ["NONE"]},  # an image's own health check would run beside our commands
                 host_config=host,
             ),
-            "AttachStdin": True,
-            "AttachStdout": True,
-            "AttachStderr": True,
-            "StdinOnce": True,
+            "AttachStdin": first.attached,
+            "AttachStdout": first.attached,
+            "AttachStderr": first.attached,
+            "StdinOnce": first.attached,
         },
         name=name,
     )
@@ -134,10 +132,15 @@ def _ulimits(limits: Limits) -> list[dict[str, Any]]:
     ]
 
 
-def lacks(engine: Engine) -> tuple[str, ...]:
-    """What this engine cannot give, a sentence each."""
+def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
+    """What this engine cannot give, a sentence each. no_server: why its containers have no exec server."""
     info, security = engine.info, " ".join(engine.info.get("SecurityOptions") or ())
     missing = []
+    if no_server:
+        missing.append(
+            f"no exec server ({no_server}): commands are started by a shell that runs as their own user, so code under "
+            "test that looks for it could forge their results"
+        )
     if "userns" not in security and "rootless" not in security:
         missing.append(
             "no shifted user ids: this Docker daemon does not remap users, so root in a container is the host's root "

@@ -1,8 +1,7 @@
-"""The docker backend: a hardened container per sandbox, commands over one attached stream, copies as image layers.
+"""The docker backend: a hardened container per sandbox, commands over one stream, copies as image layers.
 
-A sandbox's container lives exactly as long as the connection that is attached to its stdin. The connection is this
-process's: when the process ends, by SIGKILL too, the kernel closes it, the engine closes the container's stdin, the
-channel's shell (which reads its stdin even while a command runs) meets the end and kills everything.
+A sandbox's container lives exactly as long as its line to this process (see docker_line.py): when the process ends,
+by SIGKILL too, the kernel closes the line, and the container's first process meets the end and kills everything.
 """
 
 from __future__ import annotations
@@ -19,12 +18,15 @@ from typing import Literal
 
 from . import docker_container
 from .channel import Channel
-from .docker_attach import Attached, attach
+from .docker_bundle import Bundle, NoBundle, bundle, our_folder
 from .docker_client import Busy, Engine, Missing, connect
 from .docker_layers import Layer, give_up
 from .docker_leftovers import leave_nothing, remove_container
+from .docker_line import Line, ServerLine, ShellLine, sweep
+from .docker_memory import MemoryNews
 from .docker_places import place_layer
 from .docker_skeleton import host_ground
+from .exec_channel import ExecChannel
 from .images import Images
 from .protocol import (
     CannotStart,
@@ -43,6 +45,8 @@ REPLAYED_BYTES = 8 << 20
 
 DEATH_NEWS = 2.0
 """Seconds the engine gets to tell of a container's end."""
+
+ELSEWHERE = "the engine runs on another machine, or sees other files than this process"
 
 OOM_BEFORE = 5.0
 """Seconds between running out of memory and the container's end for the one to count as the other's cause."""
@@ -76,6 +80,8 @@ class DockerBackend:
         self._grounds: dict[object, asyncio.Task[Layer]] = {}
         self._open: set[DockerSandbox] = set()
         self._closed = False
+        self._bundling: asyncio.Task[tuple[Bundle, Path] | None] | None = None
+        self._no_server = ""
 
     async def start(self, world: World, *, name: str, limits: Limits) -> DockerSandbox:
         """See `Backend.start`. The world's layer is made by the first start and waited for by the others."""
@@ -111,7 +117,8 @@ class DockerBackend:
         """See `Backend.lacks`. Raises CannotStart where no engine answers."""
         engine = self._engine or connect()
         try:
-            return docker_container.lacks(engine)
+            why = self._no_server or ("" if engine.local else ELSEWHERE)
+            return docker_container.lacks(engine, why)
         finally:
             if engine is not self._engine:
                 engine.close()
@@ -163,8 +170,9 @@ class DockerBackend:
         ground.take()
         # Known by its name until its id is: a start that is cancelled while the engine creates it removes it so.
         container = docker_container.container_name(self.run, name, next(self._numbers))
-        attached = None
+        line: Line | None = None
         try:
+            line = await self._line(engine, docker_container.environment(world, ground.env), ground.env)
             container = await engine.call(
                 docker_container.create,
                 engine,
@@ -173,23 +181,43 @@ class DockerBackend:
                 run=self.run,
                 world=world,
                 limits=limits,
-                env=docker_container.environment(world, ground.env),
+                first=line.first,
                 user=ground.user,
                 mounts=ground.mounts,
                 without=self.without,
             )
-            attached = await attach(engine, container)
+            await line.before_start(container)
             await engine.call(engine.api.start, container)
-            channel = Channel(attached.send, attached.receive)
-            sandbox = DockerSandbox(self, engine, ground, world, name, limits, container, attached, channel)
+            sandbox = DockerSandbox(self, engine, ground, world, name, limits, container, line)
             await sandbox.prepare(writes)
         except BaseException:
-            if attached is not None:
-                attached.close()
+            if line is not None:
+                line.close()
             await asyncio.shield(self._take_back(engine, container, ground))
             raise
         self._open.add(sandbox)
         return sandbox
+
+    async def _line(
+        self, engine: Engine, environment: Mapping[str, str], of_image: Mapping[str, str]
+    ) -> ServerLine | ShellLine:
+        """The line of a container that is to be made: to an exec server where there can be one."""
+        if engine.local:
+            if self._bundling is None:
+                self._bundling = asyncio.create_task(engine.call(self._bundle))
+            made = await asyncio.shield(self._bundling)
+            if made is not None:
+                return ServerLine(*made, environment, of_image)
+        return ShellLine(engine, environment)
+
+    def _bundle(self) -> tuple[Bundle, Path] | None:
+        at = our_folder()
+        sweep(at)
+        try:
+            return bundle(at), at
+        except NoBundle as why:
+            self._no_server = f"this machine's Python cannot be shown in a container: {why}"
+            return None
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -230,13 +258,13 @@ class DockerSandbox:
         name: str,
         limits: Limits,
         container: str,
-        attached: Attached,
-        channel: Channel,
+        line: Line,
     ) -> None:
         self.name = name
         self.ground, self.container = ground, container
         self._backend, self._engine, self._world, self._limits = backend, engine, world, limits
-        self._attached, self._channel = attached, channel
+        self._line = line
+        self._channel: Channel | ExecChannel
         self._lock = asyncio.Lock()
         # What `write` did since the start, while no command has run: a copy then repeats it (a millisecond each)
         # instead of committing an image (a tenth of a second and disk). Most candidates of a matrix are made so.
@@ -246,16 +274,22 @@ class DockerSandbox:
         self._ending: asyncio.Task[None] | None = None
 
     async def prepare(self, writes: tuple[_Write, ...]) -> None:
-        """Wait for the channel's shell and repeat a parent's writes. Raises CannotStart, SandboxDied."""
+        """Wait for the container's first process and repeat a parent's writes. Raises CannotStart, SandboxDied."""
         try:
-            await self._channel.open()
+            self._channel = await self._line.channel(self._lives)
+            try:
+                await self._channel.open()
+            except BaseException:
+                await self._channel.abandon()
+                raise
         except SandboxDied as error:
-            said = " ".join(self._attached.complaint.decode("utf-8", "replace").split())
+            said = " ".join(self._line.complaint.decode("utf-8", "replace").split())
             if "/bin/sh" in said:
                 raise CannotStart(
                     "The sandbox's root file system has no /bin/sh: choose another image."
                 ) from error
             raise await self._death(error) from error
+        self._memory = MemoryNews(self._engine, self.container, self._line.pid, self._limits.memory)
         for path, content, mode in writes:
             await self.write(path, content, mode)
 
@@ -274,16 +308,17 @@ class DockerSandbox:
             self._check(changing=True)
             self._writes = None
             try:
-                return await self._channel.run(
+                result = await self._channel.run(
                     command,
                     timeout=timeout_without(timeout, self._limits, self._backend.without),
                     cwd=self._absolute(cwd or ""),
-                    env=env,
+                    env=self._line.environment(env),
                     stdin=stdin,
                     output_limit=limits_without(self._limits, self._backend.without).output,
                 )
             except SandboxDied as error:
                 raise await self._death(error) from error
+            return await self._memory.named(result)
 
     async def read(self, path: str, limit: int | None = None) -> bytes:
         """See `protocol.Sandbox.read`."""
@@ -332,8 +367,8 @@ class DockerSandbox:
         await asyncio.shield(self._ending)
 
     async def _end(self) -> None:
-        self._attached.close()
         await self._channel.abandon()
+        self._line.close()
         await self._engine.call(remove_container, self._engine, self.container)
         self._backend._open.discard(self)
         for layer in (self._layer, self.ground):
@@ -350,6 +385,13 @@ class DockerSandbox:
             raise await self._death(
                 SandboxDied(f"sandbox {self.name} is gone and cannot be copied")
             ) from error
+
+    async def _lives(self) -> bool:
+        try:
+            told = await self._engine.call(self._engine.api.inspect_container, self.container)
+        except Missing:
+            return False
+        return told["State"]["Running"]
 
     def _check(self, *, changing: bool) -> None:
         if self._ending is not None:

@@ -46,9 +46,9 @@ async def test_as_the_engine_tells_it(box, backend, docker_engine):
     assert host["NetworkMode"] == "none" and "no-new-privileges:true" in host["SecurityOpt"]
     assert host["Memory"] == host["MemorySwap"] == SMALL.memory
     assert host["PidsLimit"] == SMALL.processes and host["NanoCpus"] == 500_000_000
-    assert host["AutoRemove"] and host["Init"] and host["LogConfig"]["Type"] == "none"
+    assert host["AutoRemove"] and not host["Init"] and host["LogConfig"]["Type"] == "none"
     assert host["IpcMode"] == "private" and not host["PidMode"] and not host["Binds"]
-    assert config["StdinOnce"] and config["OpenStdin"] and not config["Tty"]
+    assert not config["OpenStdin"] and not config["AttachStdout"] and not config["Tty"]
     assert config["Labels"]["winnow.run"] == backend.run
     assert config["Labels"]["winnow.owner"].startswith(f"{os.getpid()}@")
 

@@ -1,0 +1,69 @@
+"""Whether the kernel killed something in a container for memory: its control group says so, or the engine does."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from .docker_client import Engine
+from .exec_channel import KILLED, with_line
+from .memory_note import MemoryWatch, memory_line
+from .protocol import Result, SandboxError
+
+GROUPS = Path("/sys/fs/cgroup")
+
+
+class MemoryNews:
+    """Asked after each command. pid: the container's first process as this machine numbers it, 0 where unknown."""
+
+    def __init__(self, engine: Engine, container: str, pid: int, limit: int | None) -> None:
+        self._engine, self._container, self._limit = engine, container, limit
+        folders = _memory_groups(pid) if pid else []
+        self._watch = MemoryWatch(folders, limit) if folders else None
+
+    async def named(self, result: Result) -> Result:
+        """The result, as one that memory ended where it did. The engine is asked only about a killed command."""
+        if self._watch is not None:
+            return self._watch.named(result)
+        if result.ended != "exited" or result.exit_code != KILLED:
+            return result
+        try:
+            killed = await self._engine.call(_told_of_memory, self._engine, self._container, result.seconds)
+        except SandboxError:
+            return result  # the next command will meet whatever it is
+        if not killed:
+            return result
+        output = with_line(result.output, memory_line(self._limit))
+        return dataclasses.replace(result, ended="memory", output=output)
+
+
+def _memory_groups(pid: int) -> list[str]:
+    """The folders of a process's control group that say how often memory ran out, of either version."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        if kinds in ("", "memory"):
+            homes = (GROUPS / kinds, GROUPS / "unified") if not kinds else (GROUPS / kinds,)
+            found += [
+                str(home) + path
+                for home in homes
+                for file in ("memory.oom_control", "memory.events")
+                if path != "/" and Path(f"{home}{path}/{file}").exists()
+            ]
+    return found
+
+
+def _told_of_memory(engine: Engine, container: str, seconds: float) -> bool:
+    now = time.time()
+    since, until = f"{now - seconds - 1:.3f}", f"{now:.3f}"
+    filters = {"container": [container], "event": ["oom"]}
+    stream = engine.api.events(decode=True, filters=filters, since=since, until=until)
+    try:
+        return any(True for _ in stream)
+    finally:
+        stream.close()
