@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox import Dockerfile, Image, Images, Place, Sandbox, folder_with
+from sandbox import Dockerfile, Image, Images, Place, RootFs, Sandbox, check_rootfs, folder_with
 
 from .detection import Overrides, detect, root_of
 from .frozen_copy import copy_files, list_files
@@ -81,6 +81,8 @@ def task_id(source: str | Path, issue: str, snapshot: Snapshot) -> str:
 def _place_in_image(snapshot: Snapshot, said: Overrides, images: Images | None) -> str | None:
     """The image's own place of the repository: what is installed there points to it (an editable installation)."""
     root = root_of(snapshot.tree, said)
+    if isinstance(root, RootFs):
+        check_rootfs(root.folder)  # a wrong word is said before anything is started
     if not isinstance(root, Image | Dockerfile):
         return None
     top = {path.partition("/")[0] for path in snapshot.files()}

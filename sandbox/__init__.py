@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .docker_engine import DockerBackend
     from .docker_probe import probe_docker
     from .images import Images, folder_with
+    from .importing import check_rootfs
     from .keeping import Entry, Kept
     from .overlay import OverlayBackend
     from .overlay_probe import probe_overlay
@@ -66,6 +67,7 @@ __all__ = [
     "SandboxSealed",
     "World",
     "WrongRoot",
+    "check_rootfs",
     "clean",
     "folder_with",
     "kept_images",
@@ -80,6 +82,7 @@ _LATER = {
     "Images": "images",
     "OverlayBackend": "overlay",
     "Probe": "probe",
+    "check_rootfs": "importing",
     "folder_with": "images",
     "probe_docker": "docker_probe",
     "probe_overlay": "overlay_probe",

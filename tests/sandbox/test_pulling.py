@@ -1,5 +1,6 @@
 """Pulling on the real engine from a real registry on loopback, through a proxy that misbehaves."""
 
+import asyncio
 import base64
 import json
 import os
@@ -21,11 +22,14 @@ from loopback_registry import (
     waits,
 )
 
+from sandbox import Limits, World
 from sandbox.docker_client import connect
+from sandbox.docker_engine import DockerBackend
 from sandbox.image_facts import describe
 from sandbox.images import Images
 from sandbox.importing import import_rootfs
 from sandbox.protocol import CannotStart, DiskFull, Image, WrongRoot
+from sandbox.pruning import list_images, prune_images
 from sandbox.pulling import PullRules, PullStopped, free_space, pull
 
 pytestmark = [
@@ -234,6 +238,47 @@ def test_the_free_space_is_that_of_the_engines_disk(docker_engine):
     root = docker_engine.info["DockerRootDir"]
     about = os.statvfs(root if os.path.isdir(root) else "/")
     assert free_space(docker_engine) == pytest.approx(about.f_bavail * about.f_frsize, rel=0.1)
+
+
+def test_what_winnow_pulled_is_pruned_and_what_the_user_pulled_is_not(docker_engine, through, tmp_path):
+    _, name = through(fine)
+    with Images("run-1", tmp_path) as images:
+        facts = images.ready(docker_engine, Image(name))
+        assert prune_images(tmp_path, 0, docker_engine) == []
+    with Images("run-2", tmp_path) as images:  # found there, and still Winnow's
+        images.ready(docker_engine, Image(name))
+    (entry,) = list_images(tmp_path, docker_engine)
+    assert (entry.kept.kind, entry.kept.name, entry.kept.run) == ("pulled", name, "run-2")
+    assert entry.kept.size == facts.size
+    assert len(prune_images(tmp_path, facts.size - 1, docker_engine)) == 1
+    assert describe(docker_engine, facts.id) is None
+    pull(docker_engine, name, rules=QUICK)  # as the user would
+    with Images("run-3", tmp_path) as images:
+        images.ready(docker_engine, Image(name))
+    assert prune_images(tmp_path, 0, docker_engine) == [] and describe(docker_engine, name) is not None
+
+
+def test_a_name_that_the_user_gave_to_another_image_since_is_the_users(
+    docker_engine, docker_rootfs, through, tmp_path
+):
+    _, name = through(fine)
+    with Images("run-1", tmp_path) as images:
+        old = images.ready(docker_engine, Image(name))
+    newer = import_rootfs(docker_engine, docker_rootfs)
+    docker_engine.api.tag(newer, *name.rsplit(":", 1))
+    assert len(prune_images(tmp_path, 0, docker_engine)) == 1
+    assert describe(docker_engine, old.id) is None and describe(docker_engine, name).id == newer
+
+
+async def test_a_backend_that_is_closed_waits_for_no_pull(through, docker_engine, run_name):
+    proxy, name = through(once(waits, layer))
+    backend = DockerBackend(run_name)
+    start = asyncio.create_task(backend.start(World(Image(name)), name="never", limits=Limits(processes=64)))
+    await asyncio.to_thread(until, lambda: proxy.count("/blobs/") >= 1)
+    await asyncio.wait_for(backend.close(), 30)
+    with pytest.raises((CannotStart, asyncio.CancelledError)):
+        await start
+    assert describe(docker_engine, name) is None
 
 
 HTPASSWD = "winnow:$2b$05$FpRZWwbFJwAIX/zEFZQQ5.FcrWm8upUQtSp990T3FgbJ.KlXteRWS\n"

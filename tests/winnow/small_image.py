@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 PROGRAMS = "sh cat grep head wc mkdir chmod rm env true sleep ls"
 
@@ -28,6 +29,13 @@ def small_image(files: Mapping[str, str], workdir: str) -> Iterator[str]:
     finally:
         engine.api.remove_image(name, force=True)
         engine.close()
+
+
+def small_rootfs(folder: Path, files: Mapping[str, str]) -> Path:
+    """The same as a folder with a root file system."""
+    with tarfile.open(fileobj=io.BytesIO(_tar(files))) as tar:
+        tar.extractall(folder, filter="fully_trusted")
+    return folder
 
 
 def remove_images(label: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from winnow.cli import COMMANDS
+from winnow.image_showing import size_of
 
 pytestmark = pytest.mark.xdist_group("clean")
 
@@ -79,3 +80,34 @@ def test_clean_takes_old_temporary_folders_of_ours_only(home, tmp_path, monkeypa
     assert done.returncode == 0 and "winnow-patch-old" in done.stdout
     assert {p.name for p in tmp_path.iterdir()} >= {"winnow-patch-new", "others-old"}
     assert not (tmp_path / "winnow-patch-old").exists()
+
+
+def test_images_asks_for_a_budget_and_understands_sizes(home):
+    for words in (
+        ["--prune"],
+        ["--budget", "1GB"],
+        ["--prune", "--budget", "much"],
+        ["--prune", "--budget", "-1"],
+    ):
+        done = home.run("images", *words)
+        assert done.returncode == 2 and "--budget" in done.stderr and "Traceback" not in done.stderr
+    assert "no images are kept" in home.run("images").stdout
+    sizes = {
+        "0": 0,
+        "20GB": 20 * 10**9,
+        "1.5 tb": 1500 * 10**9,
+        "500M": 500 * 10**6,
+        "4GiB": 4 << 30,
+        "12": 12,
+    }
+    assert {text: size_of(text) for text in sizes} == sizes
+    assert [size_of(text) for text in ("", "GB", "1XB", "1iB", "-1GB", "1,5GB", "NaN")] == [None] * 7
+
+
+def test_images_without_an_engine_says_so(home, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    for words in ([], ["--prune", "--budget", "0"]):
+        done = home.run("images", *words)
+        assert done.returncode == 0 and "left out" in done.stdout and "Traceback" not in done.stderr, (
+            done.stderr
+        )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from small_image import remove_images, small_image
+from small_image import remove_images, small_image, small_rootfs
 from toy_server import ToyServer
 
 from store import open_store
@@ -216,10 +216,36 @@ def test_a_broken_dockerfile_and_an_unknown_image_are_sentences(home, greeting):
     (greeting / "Dockerfile").write_text("FROM scratch\nNONSENSE\n")
     reply = answers("", "", "", "")
     done, steps = solve(home, greeting, reply, "--dockerfile", str(greeting / "Dockerfile"))
-    assert done.returncode in (2, 3) and "NONSENSE" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "NONSENSE" in done.stderr and "Traceback" not in done.stderr
     done, more = solve(home, greeting, reply, "--image", "No Image:1")
-    assert done.returncode in (2, 3) and "no name of an image" in done.stderr, done.stderr
+    assert done.returncode == 2 and "no name of an image" in done.stderr, done.stderr
+    done, _ = solve(home, greeting, reply, "--image", "localhost:9/none/such:1")
+    assert done.returncode == 3 and "cannot be pulled" in done.stderr, done.stderr
     assert steps == more == [] and not list((home.folder / "worlds").iterdir()), "what was frozen stays"
+
+
+@pytest.mark.parametrize("sandbox", BACKENDS)
+def test_a_folder_with_a_root_file_system_needs_no_registry(home, greeting, tmp_path, sandbox):
+    root = small_rootfs(tmp_path / "root", {"/made-by-image": "x"})
+    check = check_at(str(greeting)).replace('[ "$SAID_BY" = image ] || exit 1\n', "")
+    reply = answers(check, "greet.sh", GREET_OLD, GREET_NEW)
+    done, _ = solve(home, greeting, reply, "--rootfs", str(root), sandbox=sandbox, tests=GREET_RUN)
+    chosen_with_a_vote(done)
+    assert not list(root.glob("**/greet.sh")), "the folder itself is never written to"
+    listed = home.run("images").stdout
+    assert ("imported" in listed) == (sandbox == "docker")
+    done = home.run("images", "--prune", "--budget", "0")
+    assert done.returncode == 0 and "nothing is left" in done.stdout, done.stdout
+
+
+@pytest.mark.overlay
+def test_a_folder_without_a_root_file_system_is_a_sentence(home, greeting, tmp_path):
+    for wrong in (tmp_path / "none", greeting):
+        done, steps = solve(home, greeting, answers("", "", "", ""), "--rootfs", str(wrong))
+        assert done.returncode == 2 and "root file system" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr and steps == []
+    done = home.run("solve", str(greeting), "--issue", "x", "--model", "m", "--rootfs", "/", "--image", "x")
+    assert done.returncode == 2 and "one of --image, --dockerfile and --rootfs" in done.stderr
 
 
 @pytest.mark.docker
