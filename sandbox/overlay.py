@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from .disk_count import LayerFiles
+from .disk_watch import DiskWatch, Watched
 from .exec_channel import ExecChannel
 from .host import make_skeleton
 from .images import Images
@@ -97,6 +99,7 @@ class OverlayBackend:
         self._users: Counter[str] = Counter()
         self._open: set[OverlaySandbox] = set()
         self._images = Images(run, self._folder.parent)
+        self.disks = DiskWatch()
         self._roots: dict[str | Image | Dockerfile, asyncio.Future[tuple[Path, Mapping[str, str]]]] = {}
 
     async def start(self, world: World, *, name: str, limits: Limits) -> OverlaySandbox:
@@ -116,6 +119,7 @@ class OverlayBackend:
     async def close(self) -> None:
         self._images.stop()
         await asyncio.gather(*(sandbox.close() for sandbox in list(self._open)))
+        await self.disks.close()
         launcher, self._launcher = self._launcher, None
         if launcher is not None:
             await launcher.close()
@@ -124,9 +128,10 @@ class OverlayBackend:
             await asyncio.to_thread(owned.release)
         self._images.close()  # only now: the layers stood on them
 
-    def lacks(self) -> tuple[str, ...]:
-        if self._launcher is None:
-            raise SandboxError("What overlay sandboxes lack is known when the first one was started.")
+    async def lacks(self) -> tuple[str, ...]:
+        """See protocol.Backend."""
+        await self._prepare()
+        assert self._launcher is not None
         return tuple(f"overlay: {line.rstrip('.')}." for line in self._lacking(self._launcher))
 
     async def launch(
@@ -169,6 +174,10 @@ class OverlayBackend:
         sandbox = OverlaySandbox(self, world, name, limits, layers[:-1], bottom, started)
         self._open.add(sandbox)
         return sandbox
+
+    def uppers(self, layer: str, count: int) -> list[Path]:
+        """The folders that a sandbox writes into: its root's and its places'."""
+        return [self._folder / layer / f"upper{index}" for index in range(count)]
 
     async def end(self, started: Started) -> None:
         """End a sandbox's processes: afterwards none is left that could write into its layer."""
@@ -334,6 +343,10 @@ class OverlaySandbox:
         self._env = {**DEFAULTS, **bottom.env, **world.env}
         self._started: Started | None = started
         self._channel = ExecChannel(*_streams(started.stream))
+        self._disk: Watched | None = None
+        if self._limits.disk is not None:
+            folders = backend.uppers(layers[0], 1 + len(world.places))
+            self._disk = Watched(LayerFiles(folders, lambda: self.pid), self._limits.disk, self._channel.stop)
         self._memory = MemoryWatch(started.groups, self._limits.memory)
         self._sealing = asyncio.Lock()
         self._sealed = False
@@ -354,7 +367,7 @@ class OverlaySandbox:
         env: Mapping[str, str] | None = None,
         stdin: bytes = b"",
     ) -> Result:
-        result = await self._shell(changing=True).run(
+        running = self._shell(changing=True).run(
             command,
             timeout=timeout_without(timeout, self._limits, self._backend.without),
             cwd=self._absolute(cwd or "."),
@@ -362,7 +375,7 @@ class OverlaySandbox:
             stdin=stdin,
             output_limit=self._limits.output,
         )
-        return self._memory.named(result)
+        return self._memory.named(await self._backend.disks.run(self._disk, running))
 
     async def read(self, path: str, limit: int | None = None) -> bytes:
         where = self._absolute(path)
@@ -400,6 +413,7 @@ class OverlaySandbox:
         if self._reader is not None:
             await self._reader.close()
         await self._end()
+        self._backend.disks.forget(self._disk)
         await self._backend.forget(self)
 
     async def _seal(self) -> None:

@@ -213,6 +213,9 @@ class Backend(Protocol):
         """Close every sandbox that is still open and drop what this backend holds for its run."""
         ...
 
-    def lacks(self) -> tuple[str, ...]:
-        """What this kernel or engine cannot give here, a sentence each ("no memory limit: cgroups are ...")."""
+    async def lacks(self) -> tuple[str, ...]:
+        """What this kernel or engine cannot give here, a sentence each ("no memory limit: cgroups are ...").
+
+        Found out by trying, which makes the backend ready. Raises CannotStart.
+        """
         ...

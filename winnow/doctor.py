@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,8 +31,7 @@ def examine() -> int:
         if not probe.works:
             console.print(f"      to mend it: {escape(probe.cure)}", highlight=False)
             continue
-        backend = backend_of(SandboxSettings(backend=probe.name), "doctor")  # starts nothing by itself
-        for lack in backend.lacks():
+        for lack in asyncio.run(_lacks(probe.name)):
             console.print(f"      not given here: {escape(lack)}", highlight=False)
     store = open_users_store()
     console.print(f"{ok}store: {escape(store.url)}, {len(store.runs())} runs", highlight=False)
@@ -39,3 +39,11 @@ def examine() -> int:
     said = ", ".join(keys) if keys else "none set; a local server needs none, `winnow demo` neither"
     console.print(f"{ok}keys: {said}", highlight=False)
     return 0 if any(works) else 1
+
+
+async def _lacks(name: Literal["docker", "overlay"]) -> tuple[str, ...]:
+    backend = backend_of(SandboxSettings(backend=name), f"doctor-{os.getpid()}")
+    try:
+        return await backend.lacks()
+    finally:
+        await backend.close()

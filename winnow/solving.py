@@ -78,7 +78,7 @@ async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
                 limits_of(configuration.sandbox),
                 progress,
             )
-            if lacks := backend.lacks():
+            if lacks := await backend.lacks():
                 progress.tell("not given here: " + " ".join(lacks))
             outcome = await solve_task(task, tools)
         except asyncio.CancelledError:

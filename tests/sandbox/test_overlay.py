@@ -152,7 +152,7 @@ async def test_without_the_filter_user_namespaces_would_work(backend, tmp_path):
 @only_root
 async def test_users_of_a_sandbox_are_nobody_on_the_host(backend, tmp_path):
     sandbox = await backend.start(placed(tmp_path), name="shifted", limits=Limits())
-    if any("not shifted" in line for line in backend.lacks()):
+    if any("not shifted" in line for line in await backend.lacks()):
         pytest.skip("this kernel or disk cannot shift owners")
     made = await sandbox.run(
         "id -u; stat -c %u file /usr/bin/env; echo new >new; chmod 4755 new; stat -c %u new"
@@ -172,7 +172,7 @@ async def test_limits(backend):
     sandbox = await backend.start(World(HostRoot((sys.base_prefix,))), name="small", limits=limits)
     assert (await sandbox.run("ulimit -n")).output == "64\n"
     hog = await sandbox.run(f"{sys.base_prefix}/bin/python3 -c 'x = bytearray(400 << 20)'")
-    if any("memory is limited for each process" in line for line in backend.lacks()):
+    if any("memory is limited for each process" in line for line in await backend.lacks()):
         assert hog.exit_code != 0 and "MemoryError" in hog.output
     else:
         assert (hog.exit_code, hog.ended) == (137, "memory")
@@ -180,7 +180,7 @@ async def test_limits(backend):
     assert (await sandbox.run("false")).ended == "exited", "one kill is told of once"
     assert (await sandbox.run("head -c 3000000 /dev/zero >/tmp/big")).exit_code != 0
     assert (await sandbox.run("stat -c %s /tmp/big")).output == f"{1 << 20}\n"
-    assert all(line.startswith("overlay: ") and line.endswith(".") for line in backend.lacks())
+    assert all(line.startswith("overlay: ") and line.endswith(".") for line in await backend.lacks())
 
 
 @only_root
