@@ -269,6 +269,7 @@ def test_pruners_and_users_at_once_never_meet(docker_engine, made, tmp_path):
 
 
 @pytest.mark.docker
+@pytest.mark.xdist_group("clean")
 async def test_a_backend_holds_what_it_uses_and_cleaning_leaves_it(docker_engine, made, tmp_path):
     state = tmp_path / "state"
     state.mkdir()

@@ -34,6 +34,7 @@ from sandbox.pulling import PullRules, PullStopped, free_space, pull
 
 pytestmark = [
     pytest.mark.docker,
+    pytest.mark.xdist_group("pulls"),  # the pushed image is made once
     pytest.mark.skipif(
         registry_program() is None, reason="docker-registry is not here: sh docker/setup-tests-debian.sh"
     ),
