@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 LEAST = 4096
@@ -21,6 +21,28 @@ CROWD = 500_000
 
 _SAID_AT_ONCE = 1000  # characters of a path in one call: the kernel takes 4096 bytes
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LayerFiles:
+    """See disk_watch.Files: what lies in a sandbox's own upper folders on this machine.
+
+    first: the sandbox's first process as this machine numbers it; None when there is none any more.
+    """
+
+    def __init__(self, folders: Sequence[Path], first: Callable[[], int | None]) -> None:
+        self._folders, self._first = folders, first
+        self.disk = folders[0]
+
+    def count(self, enough: int | None) -> int:
+        used = written(self._folders, enough)
+        first = self._first()
+        if first is None or (enough is not None and used > enough):
+            return used
+        return used + deleted(processes(first))
+
+    def busy(self) -> bool:
+        first = self._first()
+        return first is not None and has_children(first)
 
 
 def written(folders: Iterable[Path], enough: int | None = None) -> int:

@@ -86,7 +86,8 @@ class DiskWatch:
 
     def __init__(self) -> None:
         self._watched: set[Watched] = set()
-        self._disks: dict[Path, _Disk] = {}
+        self._disks: dict[int, _Disk] = {}
+        self._numbers: dict[Path, int] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, watched: Watched | None, running: Awaitable[Result]) -> Result:
@@ -98,6 +99,8 @@ class DiskWatch:
             result = await running
         finally:
             watched._running = False
+        if result.ended == "disk":
+            await self._settle(watched)
         if result.ended != "exited" or not self._may_be_over(watched) or not await self._is_over(watched):
             return result
         await self._stop(watched)
@@ -105,8 +108,11 @@ class DiskWatch:
         return dataclasses.replace(result, exit_code=KILLED, ended="disk", output=output)
 
     def forget(self, watched: Watched | None) -> None:
-        """A sandbox was closed."""
-        self._watched.discard(watched)  # type: ignore[arg-type]
+        """A sandbox was closed, or has nothing in it that could write."""
+        if watched is not None:
+            self._watched.discard(watched)
+            if watched.files.disk is not None:
+                self._numbers.pop(watched.files.disk, None)
 
     async def close(self) -> None:
         self._watched.clear()
@@ -118,12 +124,9 @@ class DiskWatch:
 
     def _begin(self, watched: Watched) -> None:
         disk = watched.files.disk
-        if disk is not None and disk not in self._disks:
-            self._disks[disk] = _Disk(disk)
         if disk is not None:
-            lost = self._disks[
-                disk
-            ].look()  # what came back until now must not hide what is taken from now on
+            # What came back until now must not hide what is taken from now on.
+            lost = self._lost(disk)
             watched._lost_then = lost if watched._lost_then is None else watched._lost_then
         watched._running = True
         self._watched.add(watched)
@@ -159,13 +162,22 @@ class DiskWatch:
         disk = watched.files.disk
         if disk is None:
             return time.monotonic() >= watched._rests_until
-        return self._disks[disk].look() - (watched._lost_then or 0) > watched._most - watched._used
+        return self._lost(disk) - (watched._lost_then or 0) > watched._most - watched._used
+
+    def _lost(self, folder: Path) -> int:
+        """Bytes that the disk which holds a folder has lost so far."""
+        if folder not in self._numbers:
+            self._numbers[folder] = os.stat(folder).st_dev
+        number = self._numbers[folder]
+        if number not in self._disks:
+            self._disks[number] = _Disk()
+        return self._disks[number].lost_now(folder)
 
     async def _is_over(self, watched: Watched) -> bool:
         """Count the sandbox's files."""
         async with watched._counting:
             disk = watched.files.disk
-            lost = self._disks[disk].look() if disk is not None else 0
+            lost = self._lost(disk) if disk is not None else 0
             began = time.monotonic()
             used = await asyncio.to_thread(watched.files.count, watched._most)
             now = time.monotonic()
@@ -176,33 +188,31 @@ class DiskWatch:
             return over
 
     async def _stop(self, watched: Watched) -> None:
-        """Kill everything in it. From then on it may stand where it stands, but not grow."""
+        """Kill everything in it."""
         with contextlib.suppress(SandboxError):  # it died meanwhile
             await watched.stop("disk", watched.line)
+        await self._settle(watched)
+
+    async def _settle(self, watched: Watched) -> None:
+        """From now on it may stand where it stands, but not grow."""
         with contextlib.suppress(OSError, SandboxError):
             watched._stood_at = watched._used = await asyncio.to_thread(watched.files.count, None)
 
 
 class _Disk:
-    """The free space of one disk. lost: bytes that were taken since it was first looked at; what comes back does not
-    count."""
+    """The free space of one disk. What comes back does not make up for what is taken."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.lost = 0
-        self._free = self._now()
+    def __init__(self) -> None:
+        self._lost, self._free = 0, 0
 
-    def look(self) -> int:
-        """-> lost"""
-        free = self._now()
-        self.lost += max(0, self._free - free)
-        self._free = free
-        return self.lost
-
-    def _now(self) -> int:
+    def lost_now(self, folder: Path) -> int:
+        """Bytes that were taken since it was first looked at. folder: any on it."""
+        seen = os.statvfs(folder)
         # Files without content take inodes, of which a disk has not more than it was made with.
-        seen = os.statvfs(self._folder)
-        return seen.f_bfree * seen.f_frsize + seen.f_ffree * LEAST
+        free = seen.f_bfree * seen.f_frsize + seen.f_ffree * LEAST
+        self._lost += max(0, self._free - free)
+        self._free = free
+        return self._lost
 
 
 def in_words(size: int) -> str:
