@@ -72,7 +72,7 @@ class ExecChannel:
         """Run a /bin/sh script; see `Sandbox.run` in protocol.py. env: the whole environment but PWD.
 
         timeout in seconds, output_limit in bytes. Raises SandboxDied (with what the command had printed as a note);
-        SandboxError where no process can be started, or the script, the folder or a variable cannot be said.
+        SandboxError where the script, the folder or a variable cannot be said, or is too large.
         """
         folder = posixpath.normpath(cwd or "/")
         variables = {"PWD": folder, **(env or {})}
@@ -94,6 +94,16 @@ class ExecChannel:
             self._running, self._stopped = number, None
             try:
                 code, cut, late = await self._finish(number, b"".join(request), output, timeout)
+            except SandboxDied as death:
+                if output.head:
+                    death.add_note(
+                        f"The command had printed: {output.head[-2000:].decode('utf-8', 'replace')}"
+                    )
+                raise
+            except _Failed as failed:
+                if failed.why == wire.REFUSED:
+                    raise SandboxError(f"The command cannot be started: {failed.text}.") from None
+                raise self._died(f"no process can be started in it any more ({failed.text})") from None
             finally:
                 self._running = None
             seconds = time.monotonic() - started
@@ -281,7 +291,7 @@ class _Failed(SandboxError):
     """The server's word that it could not do what was asked."""
 
     def __init__(self, why: bytes, text: str) -> None:
-        super().__init__(f"The sandbox cannot start a process: {text}.")
+        super().__init__(text)
         self.why, self.text = why, text
 
 

@@ -23,13 +23,18 @@ class Output:
         self.unsent += data[: self._head_left]
         rest = data[self._head_left :]
         self._head_left -= len(data) - len(rest)
-        if not self._head_left:
-            self._ring = memoryview(bytearray(max(self._keep, CHUNK)))
+        if rest:
+            self._make_ring()
             self._ring[: len(rest)] = rest
             self._seen = len(rest)
         return len(data)
 
+    def _make_ring(self):
+        self._ring = memoryview(bytearray(max(self._keep, CHUNK)))
+
     def _take_into_ring(self, pipe):
+        if self._ring is None:
+            self._make_ring()
         # Straight to its place: no copy, no allocation, whatever the amount.
         at = self._seen % len(self._ring)
         count = os.readv(pipe, [self._ring[at:], self._ring[:at]])

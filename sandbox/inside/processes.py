@@ -12,26 +12,49 @@ EXPENDABLE = b"500"
 """A command's oom_score_adj: the kernel, out of memory, ends commands before the server."""
 
 
-def start(arguments, variables, streams):
-    """Start /bin/sh in a session of its own, with nothing open but what streams say. -> pid. Raises OSError.
+class Starter:
+    """Starts /bin/sh, whose processes the kernel, out of memory, ends before this one."""
 
-    streams: (descriptor here, number there).
-    """
-    # Half the time of a fork: the page tables of this process are not copied.
-    pid = os.posix_spawn(
-        b"/bin/sh",
-        arguments,
-        variables,
-        file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in streams],
-        setsid=True,
-        setsigmask=(),
-        setsigdef=(SIGPIPE, SIGXFSZ),
-    )
-    _make_expendable(pid)
-    return pid
+    def __init__(self):
+        try:
+            self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+            self._own = os.pread(self._score, 20, 0)
+        except OSError:  # a process that cannot be looked into cannot open it either, unless it is root's
+            self._score = None
+
+    def start(self, arguments, variables, streams):
+        """Start the shell in a session of its own, with nothing open but what streams say. -> pid. Raises OSError.
+
+        streams: (descriptor here, number there).
+        """
+        self._set_score(EXPENDABLE)
+        try:
+            # Half the time of a fork: the page tables of this process are not copied.
+            pid = os.posix_spawn(
+                b"/bin/sh",
+                arguments,
+                variables,
+                file_actions=[(os.POSIX_SPAWN_DUP2, *pair) for pair in streams],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(SIGPIPE, SIGXFSZ),
+            )
+        finally:
+            self._set_score(None)
+        if self._score is None:
+            _make_expendable(pid)
+        return pid
+
+    def _set_score(self, score):
+        if self._score is not None:
+            try:
+                os.pwrite(self._score, score or self._own, 0)
+            except OSError:
+                pass
 
 
 def _make_expendable(pid):
+    """The second best: its first children may have been started before."""
     try:
         descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY)
     except OSError:

@@ -17,7 +17,7 @@ from _signal import SIG_DFL, SIG_IGN, SIGKILL, SIGPIPE, SIGXFSZ, signal
 
 from . import files, wire
 from .output import CHUNK, Output
-from .processes import Children, start
+from .processes import Children, Starter
 
 LAZY = 0.02
 """Seconds that a little output may wait for more of it."""
@@ -98,6 +98,7 @@ class Server:
         self.scratch = [memoryview(bytearray(CHUNK))]
         self.poll = select.poll()
         self.on = {}
+        self.starter = Starter()
         self.children = Children(self._ended)
         self._watch(incoming, self._hear)
         self._watch(self.children.news, lambda _: self.children.reap())
@@ -189,11 +190,11 @@ class Server:
         try:
             variables = dict(one.split(b"=", 1) for one in environment)
             try:
-                command.pid = start(arguments, variables, streams)
+                command.pid = self.starter.start(arguments, variables, streams)
             except BlockingIOError:  # EAGAIN: no process more
                 self.children.kill_all()
                 command.output.unsent += CROWD
-                command.pid = start(arguments, variables, streams)
+                command.pid = self.starter.start(arguments, variables, streams)
         except OSError:
             self.command = None
             os.close(pipe)
@@ -350,7 +351,7 @@ def _why(kind, error):
     """The two fields of FAILED."""
     text = (error.strerror or str(error)).encode()
     if kind == wire.RUN:
-        return wire.REFUSED, text
+        return wire.REFUSED if error.errno == errno.E2BIG else wire.UNUSABLE, text
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return wire.FULL, text
     if kind == wire.READ and error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO):

@@ -27,8 +27,8 @@ HELLO, DATA, TAIL, DONE, FAILED = b"H", b"D", b"T", b"E", b"X"
 STDIN, SCRIPT = b"0", b"1"
 
 NOT_THERE, FULL, UNUSABLE, REFUSED, STUCK = b"not there", b"full", b"unusable", b"refused", b"stuck"
-"""No such regular file; the disk is full; the file cannot be written; the process cannot be started (or the server
-cannot serve here); processes are left that no kill ends."""
+"""No such regular file; the disk is full; the file cannot be written, or no process started; nothing wrong but the
+request (too large), or no place to serve; processes are left that no kill ends."""
 
 PIECE = 1 << 18
 """Most bytes of a file, a script or an input in one frame."""
