@@ -147,7 +147,7 @@ class Server:
                 self._put(*fields)
             elif kind != wire.KILL:
                 self._begin(kind, number, fields)
-            elif self.command is not None and self.command.number == number:
+            elif self.command is not None and self.command.number == number and self.command.status is None:
                 self.command.killed = True
                 self.children.kill_all()
 
