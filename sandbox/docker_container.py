@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .docker_client import Engine
+from .docker_disk import quota
 from .docker_line import First
 from .owner import owner_label
 from .protocol import Limits, World
@@ -21,11 +22,16 @@ KIND_LABEL = "winnow.kind"
 HOSTNAME = "sandbox"  # the same name as on the overlay backend: it may show in outputs
 DEFAULT_ENV = {"HOME": "/tmp/home", "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
 
-# Naming any replaces the engine's own list, so all that the engines from 20.10 to today hide is here; the last one is
-# ours: its files take orders from root, also from one without capabilities.
+IO_URING_REFUSED = 25
+"""The engines' version whose filter first refuses io_uring (github.com/moby/moby, pull 46762)."""
+
+# Naming any replaces the engine's own list, so all that the engines from 20.10 to today hide is here; the last line is
+# ours: what root may read of all pages and keys, and files that take orders from root, also from one without
+# capabilities.
 MASKED = (
     "/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi "
-    "/proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware /proc/pressure"
+    "/proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware "
+    "/proc/key-users /proc/kpagecgroup /proc/kpagecount /proc/kpageflags /proc/pressure"
 ).split()
 
 
@@ -88,6 +94,8 @@ def create(
         memswap_limit=limits.memory,  # memory and swap together: no swap on top
         nano_cpus=None if limits.cpus is None else int(min(limits.cpus, cores) * 1e9),
         ulimits=_ulimits(limits),
+        storage_opt=_quota(engine, limits),
+        pid_mode="host" if "pids" in without else None,
         log_config={"Type": "none", "Config": {}},
         ipc_mode="private",
         mounts=[*mounts, *first.mounts],
@@ -125,11 +133,23 @@ def _security(without: frozenset[str]) -> list[str]:
     return [*options, "seccomp=unconfined"] if "seccomp" in without else options
 
 
+def _version(engine: Engine) -> int:
+    said = str(engine.info.get("ServerVersion") or "").partition(".")[0]
+    return int(said) if said.isdigit() else IO_URING_REFUSED
+
+
 def _ulimits(limits: Limits) -> list[dict[str, Any]]:
     wanted = {"core": 0, "nofile": limits.files, "fsize": limits.disk}
     return [
         {"Name": name, "Soft": value, "Hard": value} for name, value in wanted.items() if value is not None
     ]
+
+
+def _quota(engine: Engine, limits: Limits) -> dict[str, str] | None:
+    """A little more than the limit: the watch, which says what happened, comes first."""
+    if limits.disk is None or not quota(engine):
+        return None
+    return {"size": str(limits.disk + limits.disk // 10)}
 
 
 def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
@@ -150,6 +170,11 @@ def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
         missing.append("no system call filter: this Docker daemon was started with seccomp unconfined")
     elif "seccomp" not in security:
         missing.append("no system call filter: this Docker daemon has no seccomp")
+    elif _version(engine) < IO_URING_REFUSED:
+        missing.append(
+            "no refusal of io_uring: this Docker engine's filter of system calls lets it through (engines from 25 on "
+            "do not)"
+        )
     if not info.get("MemoryLimit"):
         missing.append("no memory limit: the memory cgroup is not there")
     if not info.get("SwapLimit"):
@@ -158,8 +183,11 @@ def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
         missing.append("no limit on processes: the pids cgroup is not there")
     if not info.get("CpuCfsQuota"):
         missing.append("no CPU limit: the CPU cgroup has no quota")
-    missing.append(
-        f"no limit on all the disk written: Docker's storage driver ({info.get('Driver')}) has no quota here; "
-        "one file may not grow beyond it"
-    )
+    if no_server:
+        missing.append("no limit on all the disk written; one file may not grow beyond it")
+    elif not quota(engine):
+        missing.append(
+            f"disk space of a sandbox as a whole is watched, not reserved: Docker's storage driver "
+            f"({info.get('Driver')}) has no quota here, so the limit may be passed for about a second"
+        )
     return tuple(missing)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disk_count
-from .docker_client import Engine, Missing, plain_errors
+from .docker_client import Engine, plain_errors
 
 
 def quota(engine: Engine) -> bool:
@@ -20,10 +20,13 @@ def quota(engine: Engine) -> bool:
 
 
 class ContainerFiles:
-    """See disk_watch.Files. The engine is asked where they lie when it is first wanted: most never write much."""
+    """See disk_watch.Files. The engine is asked where they lie when it is first wanted: most never write much.
 
-    def __init__(self, engine: Engine, container: str) -> None:
-        self._engine, self._container = engine, container
+    pid: the container's first process as this machine numbers it; 0 where that is not known.
+    """
+
+    def __init__(self, engine: Engine, container: str, pid: int) -> None:
+        self._engine, self._container, self._pid = engine, container, pid
         self._told: dict[str, Any] | None = None
         self.disk: Path | None = None
         if engine.local and _root(engine).is_dir():
@@ -36,14 +39,14 @@ class ContainerFiles:
         used = disk_count.written(folders, enough)
         if enough is not None and used > enough:
             return used
-        return used + disk_count.deleted(disk_count.processes(self._first()))
+        return used + disk_count.deleted(disk_count.processes(self._pid))
 
     def busy(self) -> bool:
-        return bool(self._engine.local and disk_count.has_children(self._first()))
+        return bool(self._pid) and disk_count.has_children(self._pid)
 
     def _folders(self) -> list[Path]:
         """Where a container can write to the engine's disk: its layer, its volumes and three files of /etc."""
-        if not self._engine.local or os.geteuid() != 0:
+        if not self._pid or os.geteuid() != 0:
             return []
         told = self._inspected()
         layer = ((told.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or self._upper()
@@ -55,7 +58,7 @@ class ContainerFiles:
 
     def _upper(self) -> str:
         """The upper layer as the kernel tells it: engines whose images containerd keeps do not."""
-        for line in Path(f"/proc/{self._first()}/mountinfo").read_text().splitlines():
+        for line in Path(f"/proc/{self._pid}/mountinfo").read_text().splitlines():
             before, _, after = line.partition(" - ")
             if before.split()[4] == "/" and after.startswith("overlay "):
                 for option in after.split()[-1].split(","):
@@ -68,13 +71,6 @@ class ContainerFiles:
         with plain_errors():
             response = api._get(api._url("/containers/{0}/json", self._container), params={"size": 1})
             return int(api._result(response, True).get("SizeRw") or 0)
-
-    def _first(self) -> int:
-        """The container's first process, as this machine numbers it."""
-        pid = (self._inspected().get("State") or {}).get("Pid") or 0
-        if not pid:
-            raise Missing("the container has ended")
-        return pid
 
     def _inspected(self) -> dict[str, Any]:
         if self._told is None:

@@ -122,7 +122,7 @@ async def test_a_sandbox_whose_shell_is_out_of_memory_died_of_it(backend, world)
 async def test_limits_on_files_and_file_size(box):
     assert (await box.run("ulimit -n; ulimit -c")).output == "128\n0\n"
     seen = await box.run("dd if=/dev/zero of=/tmp/big bs=64k count=100; echo $?; wc -c </tmp/big")
-    assert seen.output.splitlines()[-1].strip() == str(SMALL.disk)
+    assert str(SMALL.disk) in seen.output.split()
 
 
 async def test_a_flood_of_output_is_cut_and_never_on_the_engines_disk(box, docker_engine):
