@@ -181,8 +181,9 @@ def _try_once(shared: _SharedPull) -> None:
 def _check_room(name: str, needed: int, free: int | None) -> None:
     if free is not None and needed + RESERVE > free:
         raise DiskFull(
-            f"the disk that holds Docker's images is too full for {name}: it needs about {needed / 1e9:.1f} GB more, "
-            f"and {free / 1e9:.1f} GB are free; free some space (`winnow images --prune`, `docker system df`)"
+            f"the disk that holds Docker's images is too full for {name}: it needs about {needed / 1e6:.0f} MB more of "
+            f"{free / 1e6:.0f} MB, where {RESERVE / 1e6:.0f} MB must stay free; make room (`winnow images --prune`, "
+            "`docker system df`)"
         )
 
 

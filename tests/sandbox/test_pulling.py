@@ -222,7 +222,7 @@ def test_several_who_want_the_same_image_wait_for_one_pull(docker_engine, throug
 def test_a_pull_stops_before_the_disk_is_full(docker_engine, through):
     _, name = through(fine)
     free = (256 << 20) + 3 * LAYER_BYTES  # room for two layers as they are sent, not for what they unpack to
-    with pytest.raises(DiskFull, match="too full for .* GB are free"):
+    with pytest.raises(DiskFull, match="too full for .* MB must stay free"):
         pull(docker_engine, name, rules=PullRules(pause=0.01, free=lambda: free))
     assert describe(docker_engine, name) is None
     pull(docker_engine, name, rules=PullRules(pause=0.01, free=lambda: 1 << 40))
