@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from . import docker_container
+from . import docker_container, docker_reset
 from .channel import Channel
 from .disk_watch import DiskWatch, Watched
 from .docker_bundle import Bundle, NoBundle, bundle, our_folder
@@ -40,6 +40,7 @@ from .protocol import (
     SandboxSealed,
     World,
 )
+from .turns import Turn, Turns
 from .without import checked, limits_without, timeout_without
 
 REPLAYED_BYTES = 8 << 20
@@ -62,6 +63,7 @@ class DockerBackend:
     """
 
     name = "docker"
+    cheap_copies = False
 
     def __init__(
         self,
@@ -253,6 +255,8 @@ _Write = tuple[str, bytes, int]
 class DockerSandbox:
     """See `protocol.Sandbox`."""
 
+    cheap_copies = False
+
     def __init__(
         self,
         backend: DockerBackend,
@@ -275,6 +279,8 @@ class DockerSandbox:
         # instead of committing an image (a tenth of a second and disk). Most candidates of a matrix are made so.
         self._writes: list[_Write] | None = []
         self._layer: Layer | None = None
+        self._turns = Turns(self._lend)
+        self._lent = False
         self._sealed = False
         self._ending: asyncio.Task[None] | None = None
 
@@ -316,23 +322,42 @@ class DockerSandbox:
         async with self._lock:
             self._check(changing=True)
             self._writes = None
-            try:
-                running = self._channel.run(
-                    command,
-                    timeout=timeout_without(timeout, self._limits, self._backend.without),
-                    cwd=self._absolute(cwd or ""),
-                    env=self._line.environment(env),
-                    stdin=stdin,
-                    output_limit=limits_without(self._limits, self._backend.without).output,
-                )
-                result = await self._backend.disks.run(self._disk, running)
-            except SandboxDied as error:
-                raise await self._death(error) from error
-            return await self._memory.named(result)
+            return await self._run(command, timeout, cwd, env, stdin)
+
+    async def _run(
+        self,
+        command: str,
+        timeout: float | None,
+        cwd: str | None,
+        env: Mapping[str, str] | None,
+        stdin: bytes,
+    ) -> Result:
+        try:
+            running = self._channel.run(
+                command,
+                timeout=timeout_without(timeout, self._limits, self._backend.without),
+                cwd=self._absolute(cwd or ""),
+                env=self._line.environment(env),
+                stdin=stdin,
+                output_limit=limits_without(self._limits, self._backend.without).output,
+            )
+            result = await self._backend.disks.run(self._disk, running)
+        except SandboxDied as error:
+            raise await self._death(error) from error
+        return await self._memory.named(result)
 
     async def read(self, path: str, limit: int | None = None) -> bytes:
         """See `protocol.Sandbox.read`."""
         self._check(changing=False)
+        if self._lent:  # somebody else is at work in this container
+            turn = await self._turns.take(f"{self.name} (read)")
+            try:
+                return await turn.read(path, limit)
+            finally:
+                await turn.close()
+        return await self._read(path, limit)
+
+    async def _read(self, path: str, limit: int | None) -> bytes:
         try:
             return await self._channel.read(self._absolute(path), limit)
         except SandboxDied as error:
@@ -347,15 +372,25 @@ class DockerSandbox:
                 self._writes.append((path, content, mode))
                 if sum(len(done) for _path, done, _mode in self._writes) > REPLAYED_BYTES:
                     self._writes = None
-            try:
-                await self._channel.write(self._absolute(path), content, mode)
-            except SandboxDied as error:
-                raise await self._death(error) from error
+            await self._write(path, content, mode)
 
-    async def copy(self, name: str, *, network: Literal["none", "host"] | None = None) -> DockerSandbox:
+    async def _write(self, path: str, content: bytes, mode: int) -> None:
+        try:
+            await self._channel.write(self._absolute(path), content, mode)
+        except SandboxDied as error:
+            raise await self._death(error) from error
+
+    async def copy(
+        self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
+    ) -> DockerSandbox | Turn:
         """See `protocol.Sandbox.copy`. Copies of a sandbox in which a command ran share one committed layer."""
         self._check(changing=False)
         self._sealed = True
+        if not fresh and network in (None, self._world.network) and self._can_lend():
+            return await self._turns.take(name)
+        return await self._copy(name, network)
+
+    async def _copy(self, name: str, network: Literal["none", "host"] | None = None) -> DockerSandbox:
         async with self._lock:
             self._check(changing=False)
             ground, writes = self.ground, tuple(self._writes or ())
@@ -376,7 +411,33 @@ class DockerSandbox:
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
+    def _can_lend(self) -> bool:
+        # With the host's network there is no telling whose connections are left.
+        return self._world.network == "none" and docker_reset.possible(self._engine)
+
+    async def _lend(self) -> _Lent:
+        """What `Turns` hands on: this sandbox's own container the first time, where no command ran in it."""
+        own = not self._lent and self._writes is not None
+        self._lent = self._lent or own
+        sandbox = self if own else await self._copy(f"{self.name}-again")
+        try:
+            return _Lent(sandbox, own, *await sandbox._look())
+        except BaseException:
+            if not own:
+                await sandbox.close()
+            raise
+
+    async def _look(self) -> tuple[docker_reset.Mark | None, tuple[str, ...]]:
+        """What `_Lent.bring_back` compares with; None where it cannot be known."""
+        said = await self._run(docker_reset.FACTS, None, "/", None, b"")
+        try:
+            mark = await self._engine.call(docker_reset.mark, self._engine, self.container)
+        except docker_reset.NotKnown:
+            return None, ()
+        return (None if said.exit_code else mark), docker_reset.facts(said.output)
+
     async def _end(self) -> None:
+        await self._turns.close()
         await self._channel.abandon()
         self._line.close()
         self._backend.disks.forget(self._disk)
@@ -431,6 +492,33 @@ class DockerSandbox:
                 f"sandbox {self.name} ended: its first process or its channel's shell was killed"
             )
         return SandboxDied(f"sandbox {self.name} died: {error}")
+
+
+class _Lent:
+    """A sandbox that is handed on, and what it is brought back to. See `turns.Lent`."""
+
+    def __init__(
+        self, sandbox: DockerSandbox, own: bool, mark: docker_reset.Mark | None, facts: tuple[str, ...]
+    ) -> None:
+        self._sandbox, self._own, self._mark, self._facts = sandbox, own, mark, facts
+        self.run, self.read, self.write = sandbox._run, sandbox._read, sandbox._write
+
+    async def bring_back(self) -> bool:
+        sandbox = self._sandbox
+        if self._mark is None or sandbox._ending is not None:
+            return False
+        try:
+            await sandbox._channel.kill_all()
+            if not await sandbox._engine.call(self._mark.bring_back):
+                return False
+            said = await sandbox._run(docker_reset.FACTS, None, "/", None, b"")
+        except SandboxError:
+            return False
+        return not said.exit_code and docker_reset.facts(said.output) == self._facts
+
+    async def close(self) -> None:
+        if not self._own:  # its own container stays until the sandbox closes
+            await self._sandbox.close()
 
 
 def _ending_of(engine: Engine, container: str) -> set[str]:
