@@ -25,6 +25,9 @@ from pathlib import Path
 INSIDE = "/dev/.winnow"
 """Where it is shown: /dev is the container's own, so no layer of a copy gets a folder of ours."""
 
+OURS = "winnow."
+"""How our folder's name begins; the user's number follows."""
+
 UNUSED = 7 * 86400
 """Seconds after which a bundle that nobody used goes, when another is made."""
 
@@ -101,14 +104,22 @@ def _remove_unused(at: Path) -> None:
 
 
 def our_folder() -> Path:
-    """A folder for what containers are shown, that no other user of this machine can reach or has made."""
-    folder = Path(tempfile.gettempdir()) / f"winnow.{os.geteuid()}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    seen = folder.lstat()
-    if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077:
-        return folder
-    return Path(tempfile.mkdtemp(prefix="winnow-"))
+    """A folder for what containers are shown, that no other user of this machine can reach or has made.
+
+    Raises NoBundle where there is none from which programs may be run (mounted noexec).
+    """
+    homes = (Path(tempfile.gettempdir()), Path(os.path.expanduser("~/.cache")))
+    for home in homes:
+        folder = home / f"{OURS}{os.geteuid()}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            seen = folder.lstat()
+            mine = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
+            if mine and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+                return folder
+        except OSError:
+            continue
+    raise NoBundle(f"neither {homes[0]} nor {homes[1]} is a place to run programs from")
 
 
 def _make(folder: Path, python: str) -> None:

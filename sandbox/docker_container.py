@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .docker_client import Engine
+from .docker_client import Engine, Missing
 from .docker_disk import quota
 from .docker_line import First
 from .owner import owner_label
@@ -126,6 +126,15 @@ def create(
         name=name,
     )
     return created["Id"]
+
+
+async def lives(engine: Engine, container: str) -> bool:
+    """Whether a container runs."""
+    try:
+        told = await engine.call(engine.api.inspect_container, container)
+    except Missing:
+        return False
+    return told["State"]["Running"]
 
 
 def _security(without: frozenset[str]) -> list[str]:

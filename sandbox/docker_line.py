@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .channel import Channel
 from .docker_attach import Attached, attach
 from .docker_bundle import INSIDE, Bundle
 from .docker_client import Engine
 from .exec_channel import ExecChannel
 from .protocol import SandboxDied
+from .shell_channel import ShellChannel
 
 LINE = "/dev/.winnow-line"
 """Where the folder with the socket is shown."""
@@ -52,6 +52,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELL = '%s[ -d "$HOME" ] || mkdir -p -m 700 "$HOME"; exec /bin/sh'
 
 
+class NoCall(SandboxDied):
+    """A container did not call, or ended before it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class First:
     """The first process, as the engine is told of it. environment: None takes a variable of the image away."""
@@ -73,7 +77,7 @@ class Line(Protocol):
 
     async def before_start(self, container: str) -> None: ...
 
-    async def channel(self, lives: Callable[[], Awaitable[bool]]) -> Channel | ExecChannel:
+    async def channel(self, lives: Callable[[], Awaitable[bool]]) -> ShellChannel | ExecChannel:
         """Once the container was started. lives: whether it still does. Raises SandboxDied."""
         ...
 
@@ -134,9 +138,11 @@ class ServerLine:
         try:
             while not (await asyncio.wait({call}, timeout=LOOK))[0]:
                 if not await lives():
-                    raise SandboxDied("The sandbox has died: its container ended before it served.")
+                    raise NoCall("The sandbox has died: its container ended before its exec server called.")
                 if time.monotonic() > deadline:
-                    raise SandboxDied(f"The sandbox has died: no word from it within {PATIENCE:.0f} s.")
+                    raise NoCall(
+                        f"The sandbox has died: its exec server did not call within {PATIENCE:.0f} s."
+                    )
         finally:
             if not call.done():
                 call.cancel()
@@ -183,9 +189,9 @@ class ShellLine:
     async def before_start(self, container: str) -> None:
         self._attached = await attach(self._engine, container)
 
-    async def channel(self, lives: Callable[[], Awaitable[bool]]) -> Channel:
+    async def channel(self, lives: Callable[[], Awaitable[bool]]) -> ShellChannel:
         assert self._attached is not None
-        return Channel(self._attached.send, self._attached.receive)
+        return ShellChannel(self._attached.send, self._attached.receive)
 
     def environment(self, extra: Mapping[str, str] | None) -> Mapping[str, str]:
         """What a command's environment has beyond the shell's own."""

@@ -57,7 +57,7 @@ printf '%(nonce)s[%(nonce)s]0;'
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-class Channel:
+class ShellChannel:
     """Commands and files over one shell. `send` and `receive` carry bytes; `receive` gives b"" at the end."""
 
     def __init__(

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import NotThere, SandboxDied
-from sandbox.channel import Channel
 from sandbox.frame import Capture, Frame
+from sandbox.shell_channel import ShellChannel
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 BWRAP = "bwrap --unshare-all --die-with-parent --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp --clearenv --chdir /"
@@ -33,7 +33,7 @@ async def opened(shell: str):
         process.stdin.write(data)
         await process.stdin.drain()
 
-    channel = Channel(send, lambda: process.stdout.read(1 << 18))
+    channel = ShellChannel(send, lambda: process.stdout.read(1 << 18))
     try:
         yield channel, process
     finally:
@@ -99,7 +99,7 @@ async def test_no_channel_outside_a_pid_namespace():
         process.stdin.write(data.replace(b"trap 'kill -9 -1' EXIT", b"echo served"))
         await process.stdin.drain()
 
-    channel = Channel(send, lambda: process.stdout.read(1 << 16))
+    channel = ShellChannel(send, lambda: process.stdout.read(1 << 16))
     with pytest.raises(SandboxDied, match="namespace"):
         await channel.run("echo never", timeout=5)
     assert len(holder) == 1 and await process.wait() == 97
