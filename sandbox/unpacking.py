@@ -18,12 +18,15 @@ from .layers import remove
 from .protocol import CannotStart, DiskFull
 from .tarballs import extract
 
+UNPACKED = ".unpacked"
+"""The folder of unpacked images, by id: not beside the runs' folders, which are known by a file that is in them."""
+
 HALF = ".unpacking-"
 """How the names of folders begin that are being filled, or emptied: whoever is at it has a lock on the folder."""
 
 
 def unpacked_folder(state: Path, image_id: str) -> Path:
-    return Path(state) / image_id.rpartition(":")[2]
+    return Path(state) / UNPACKED / image_id.rpartition(":")[2]
 
 
 def unpack(engine: Engine, facts: ImageFacts, state: Path, progress: Progress | None = None) -> Path:
@@ -35,7 +38,8 @@ def unpack(engine: Engine, facts: ImageFacts, state: Path, progress: Progress | 
     target = unpacked_folder(state, facts.id)
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    # Closed: setuid programs of images are nobody else's.
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     free = shutil.disk_usage(target.parent).free
     if facts.size > free:
         raise DiskFull(
@@ -73,7 +77,7 @@ def remove_unpacked(folder: Path) -> None:
 def clean_half_unpacked(state: Path) -> list[str]:
     """Remove the folders of unpackings that were killed. -> a line for each. Blocks."""
     removed = []
-    for folder in sorted(Path(state).glob(f"{HALF}*")):
+    for folder in sorted((Path(state) / UNPACKED).glob(f"{HALF}*")):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:

@@ -22,7 +22,7 @@ from sandbox.owner import owner_label
 from sandbox.protocol import CannotStart, DiskFull, Dockerfile, Image, RootFs, WrongRoot
 from sandbox.pulling import PullRules
 from sandbox.tarballs import add_tree, extract, fingerprint, streamed
-from sandbox.unpacking import HALF, clean_half_unpacked, unpack
+from sandbox.unpacking import HALF, UNPACKED, clean_half_unpacked, unpack
 
 SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
 docker = pytest.mark.docker
@@ -153,9 +153,10 @@ async def test_an_image_is_unpacked_once_and_whole(docker_engine, base_image, tm
         *(asyncio.to_thread(unpack, docker_engine, facts, state) for _ in range(2))
     )
     assert one == two and one.name == facts.id.partition(":")[2]
-    assert os.listdir(state) == [one.name], "nothing half-made stays"
+    assert os.listdir(state / UNPACKED) == [one.name], "nothing half-made stays"
     assert (one / "testbed/.git/HEAD").read_text() == "the image's own history"
     assert stat.S_IMODE((one / "tmp").stat().st_mode) == 0o1777
+    assert stat.S_IMODE(one.parent.stat().st_mode) == 0o700, "setuid programs are for sandboxes"
     assert os.access(one / "bin/sh", os.X_OK)
     mine = {"label": [f"winnow.owner={owner_label()}", "winnow.kind=scratch"]}
     assert docker_engine.api.containers(all=True, filters=mine) == []
@@ -166,13 +167,14 @@ def test_an_image_that_does_not_fit_is_not_unpacked(docker_engine, base_image, t
     facts = dataclasses.replace(describe(docker_engine, base_image), size=10**18)
     with pytest.raises(DiskFull, match="free"):
         unpack(docker_engine, facts, tmp_path / "state")
-    assert os.listdir(tmp_path / "state") == []
+    assert os.listdir(tmp_path / "state" / UNPACKED) == []
 
 
 def test_what_a_killed_unpacking_left_is_cleaned_and_a_living_ones_is_not(tmp_path):
     held = (
         "import os, fcntl, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), 2); print(flush=True); input()"
     )
+    state, tmp_path = tmp_path, tmp_path / UNPACKED
     (tmp_path / f"{HALF}dead/closed").mkdir(parents=True)
     (tmp_path / f"{HALF}dead/closed").chmod(0)
     (tmp_path / f"{HALF}alive").mkdir()
@@ -180,10 +182,10 @@ def test_what_a_killed_unpacking_left_is_cleaned_and_a_living_ones_is_not(tmp_pa
     words = [sys.executable, "-c", held, str(tmp_path / f"{HALF}alive")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         owner.stdout.readline()
-        clean_half_unpacked(tmp_path)
+        clean_half_unpacked(state)
         assert sorted(os.listdir(tmp_path)) == [f"{HALF}alive", "a-run"]
         owner.communicate(b"\n")
-    clean_half_unpacked(tmp_path)
+    clean_half_unpacked(state)
     assert os.listdir(tmp_path) == ["a-run"]
 
 

@@ -17,13 +17,15 @@ from sandbox.image_facts import describe
 from sandbox.images import Images
 from sandbox.importing import import_rootfs
 from sandbox.keeping import Holds, Kept, alone, entries, forget
+from sandbox.leftovers import clean_overlay
 from sandbox.protocol import CannotStart, Dockerfile, Image, RootFs
 from sandbox.pruning import list_images, prune_images
-from sandbox.unpacking import unpacked_folder
+from sandbox.unpacking import UNPACKED, unpacked_folder
 
 HOLDER = """
 import sys
 from pathlib import Path
+from sandbox.leftovers import clean_overlay
 from sandbox.keeping import Holds, Kept
 kept = Kept("unpacked", "img", sys.argv[2], "", "", 10, "theirs")
 holds = Holds(Path(sys.argv[1]))
@@ -51,7 +53,7 @@ def unpacked(state, image, size=10, used=None, run="r"):
 
 
 def names(state):
-    return sorted(folder.name for folder in state.iterdir() if not folder.name.startswith("."))
+    return sorted(os.listdir(state / UNPACKED))
 
 
 def test_the_least_recently_used_go_first_until_the_rest_fits(tmp_path):
@@ -263,7 +265,7 @@ def test_pruners_and_users_at_once_never_meet(docker_engine, made, tmp_path):
     try:
         assert not failures
         prune_images(state, 0, docker_engine)
-        assert names(state) == [] and [f for f in os.listdir(state) if f != ".images"] == []
+        assert names(state) == [], "no half of one either"
     finally:
         docker_engine.api.remove_image("winnow-keep-busy:1", noprune=True)
 
@@ -281,3 +283,9 @@ async def test_a_backend_holds_what_it_uses_and_cleaning_leaves_it(docker_engine
         clean(state)
         assert (await box.run("cat /unique")).exit_code == 0
     assert len(prune_images(state, 0, docker_engine)) == 1
+
+
+def test_an_image_with_a_file_as_runs_have_one_is_no_leftover(tmp_path):
+    kept = unpacked(tmp_path, "x")
+    (unpacked_folder(tmp_path, kept.image) / "owner").write_text("1")
+    assert clean_overlay(tmp_path) == [] and names(tmp_path) == ["x"]
