@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from . import docker_container, docker_reset
-from .channel import Channel
-from .docker_bundle import Bundle, NoBundle, bundle, our_folder
+from .disk_watch import DiskWatch, Watched
 from .docker_client import Busy, Engine, Missing, connect
+from .docker_disk import ContainerFiles
 from .docker_layers import Layer, give_up
 from .docker_leftovers import leave_nothing, remove_container
-from .docker_line import Line, ServerLine, ShellLine, sweep
+from .docker_line import Line, NoCall
+from .docker_lines import Lines
 from .docker_memory import MemoryNews
 from .docker_places import place_layer
 from .docker_skeleton import host_ground
@@ -38,6 +39,7 @@ from .protocol import (
     SandboxSealed,
     World,
 )
+from .shell_channel import ShellChannel
 from .turns import Turn, Turns
 from .without import checked, limits_without, timeout_without
 
@@ -46,8 +48,6 @@ REPLAYED_BYTES = 8 << 20
 
 DEATH_NEWS = 2.0
 """Seconds the engine gets to tell of a container's end."""
-
-ELSEWHERE = "the engine runs on another machine, or sees other files than this process"
 
 OOM_BEFORE = 5.0
 """Seconds between running out of memory and the container's end for the one to count as the other's cause."""
@@ -82,8 +82,8 @@ class DockerBackend:
         self._grounds: dict[object, asyncio.Task[Layer]] = {}
         self._open: set[DockerSandbox] = set()
         self._closed = False
-        self._bundling: asyncio.Task[tuple[Bundle, Path] | None] | None = None
-        self._no_server = ""
+        self.disks = DiskWatch()
+        self.lines = Lines(progress)
 
     async def start(self, world: World, *, name: str, limits: Limits) -> DockerSandbox:
         """See `Backend.start`. The world's layer is made by the first start and waited for by the others."""
@@ -101,6 +101,7 @@ class DockerBackend:
         self._closed = True
         self._images.stop()  # a pull would be waited for otherwise
         await asyncio.gather(*(sandbox.close() for sandbox in list(self._open)))
+        await self.disks.close()
         if self._engine is None:
             return
         for task in self._grounds.values():
@@ -115,15 +116,11 @@ class DockerBackend:
             self._engine = None
             self._images.close()
 
-    def lacks(self) -> tuple[str, ...]:
+    async def lacks(self) -> tuple[str, ...]:
         """See `Backend.lacks`. Raises CannotStart where no engine answers."""
-        engine = self._engine or connect()
-        try:
-            why = self._no_server or ("" if engine.local else ELSEWHERE)
-            return docker_container.lacks(engine, why)
-        finally:
-            if engine is not self._engine:
-                engine.close()
+        engine = await self.engine()
+        await self.lines.try_out(engine, self.run)
+        return docker_container.lacks(engine, self.lines.no_server)
 
     async def engine(self) -> Engine:
         async with self._connecting:
@@ -167,6 +164,16 @@ class DockerBackend:
         self, ground: Layer, world: World, name: str, limits: Limits, writes: tuple[_Write, ...] = ()
     ) -> DockerSandbox:
         """A running sandbox on `ground`, with `writes` done in it."""
+        try:
+            return await self._launch_once(ground, world, name, limits, writes)
+        except (CannotStart, NoCall) as error:
+            if not self.lines.falls_back(error):
+                raise
+            return await self._launch_once(ground, world, name, limits, writes)
+
+    async def _launch_once(
+        self, ground: Layer, world: World, name: str, limits: Limits, writes: tuple[_Write, ...]
+    ) -> DockerSandbox:
         self._refuse_when_closed()
         engine = await self.engine()
         ground.take()
@@ -174,7 +181,7 @@ class DockerBackend:
         container = docker_container.container_name(self.run, name, next(self._numbers))
         line: Line | None = None
         try:
-            line = await self._line(engine, docker_container.environment(world, ground.env), ground.env)
+            line = await self.lines.new(engine, docker_container.environment(world, ground.env), ground.env)
             container = await engine.call(
                 docker_container.create,
                 engine,
@@ -199,27 +206,6 @@ class DockerBackend:
             raise
         self._open.add(sandbox)
         return sandbox
-
-    async def _line(
-        self, engine: Engine, environment: Mapping[str, str], of_image: Mapping[str, str]
-    ) -> ServerLine | ShellLine:
-        """The line of a container that is to be made: to an exec server where there can be one."""
-        if engine.local:
-            if self._bundling is None:
-                self._bundling = asyncio.create_task(engine.call(self._bundle))
-            made = await asyncio.shield(self._bundling)
-            if made is not None:
-                return ServerLine(*made, environment, of_image)
-        return ShellLine(engine, environment)
-
-    def _bundle(self) -> tuple[Bundle, Path] | None:
-        at = our_folder()
-        sweep(at)
-        try:
-            return bundle(at), at
-        except NoBundle as why:
-            self._no_server = f"this machine's Python cannot be shown in a container: {why}"
-            return None
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -268,7 +254,8 @@ class DockerSandbox:
         self.ground, self.container = ground, container
         self._backend, self._engine, self._world, self._limits = backend, engine, world, limits
         self._line = line
-        self._channel: Channel | ExecChannel
+        self._channel: ShellChannel | ExecChannel
+        self._disk: Watched | None = None
         self._lock = asyncio.Lock()
         # What `write` did since the start, while no command has run: a copy then repeats it (a millisecond each)
         # instead of committing an image (a tenth of a second and disk). Most candidates of a matrix are made so.
@@ -288,6 +275,8 @@ class DockerSandbox:
             except BaseException:
                 await self._channel.abandon()
                 raise
+        except NoCall:
+            raise
         except SandboxDied as error:
             said = " ".join(self._line.complaint.decode("utf-8", "replace").split())
             if "/bin/sh" in said:
@@ -295,6 +284,11 @@ class DockerSandbox:
                     "The sandbox's root file system has no /bin/sh: choose another image."
                 ) from error
             raise await self._death(error) from error
+        self._backend.lines.served |= isinstance(self._channel, ExecChannel)
+        limit = limits_without(self._limits, self._backend.without).disk
+        if limit is not None and isinstance(self._channel, ExecChannel):
+            files = ContainerFiles(self._engine, self.container, self._line.pid)
+            self._disk = Watched(files, limit, self._channel.stop)
         self._memory = MemoryNews(self._engine, self.container, self._line.pid, self._limits.memory)
         for path, content, mode in writes:
             await self.write(path, content, mode)
@@ -324,7 +318,7 @@ class DockerSandbox:
         stdin: bytes,
     ) -> Result:
         try:
-            result = await self._channel.run(
+            running = self._channel.run(
                 command,
                 timeout=timeout_without(timeout, self._limits, self._backend.without),
                 cwd=self._absolute(cwd or ""),
@@ -332,6 +326,7 @@ class DockerSandbox:
                 stdin=stdin,
                 output_limit=limits_without(self._limits, self._backend.without).output,
             )
+            result = await self._backend.disks.run(self._disk, running)
         except SandboxDied as error:
             raise await self._death(error) from error
         return await self._memory.named(result)
@@ -430,6 +425,7 @@ class DockerSandbox:
         await self._turns.close()
         await self._channel.abandon()
         self._line.close()
+        self._backend.disks.forget(self._disk)
         await self._engine.call(remove_container, self._engine, self.container)
         self._backend._open.discard(self)
         for layer in (self._layer, self.ground):
@@ -448,11 +444,7 @@ class DockerSandbox:
             ) from error
 
     async def _lives(self) -> bool:
-        try:
-            told = await self._engine.call(self._engine.api.inspect_container, self.container)
-        except Missing:
-            return False
-        return told["State"]["Running"]
+        return await docker_container.lives(self._engine, self.container)
 
     def _check(self, *, changing: bool) -> None:
         if self._ending is not None:
