@@ -60,7 +60,20 @@ def print_matrix(console: Console, evidence: Evidence) -> None:
         cells = [evidence.cells.get((name, test.id)) for name in columns]
         table.add_row(test.id, *("-" if c is None else _exit(c.exit_code, c.ended) for c in cells))
     console.print(table)
+    if weaker := isolation(evidence):
+        console.print(weaker, style="dim", highlight=False)
     console.print()
+
+
+def isolation(evidence: Evidence) -> str:
+    """The sentence that says which runs of the matrix had no fresh sandbox; "" where all had one."""
+    reused = sum(run.reused for run in evidence.cells.values())
+    if not reused:
+        return ""
+    return (
+        f"Weaker isolation: in {reused} of these {len(evidence.cells)} runs, tests of one candidate shared a "
+        "container, reset between them (selection.isolation = fresh gives each a container of its own)."
+    )
 
 
 def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -> None:
@@ -116,6 +129,8 @@ def as_json(
                 for ranked in ranking.order
             ],
             "tests": len(evidence.tests),
+            "runs": len(evidence.cells),
+            "runs_in_a_reset_container": sum(run.reused for run in evidence.cells.values()),
             "calls": totals.asks,
             "prompt_tokens": totals.prompt_tokens,
             "cached_tokens": totals.cached_tokens,

@@ -61,6 +61,12 @@ def command(
         float | None, typer.Option(min=0, help="Seconds that a call is tried again while the world fails.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Model calls in flight at most.")] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="A fresh container for each run of a test on docker, not one for each candidate."
+        ),
+    ] = False,
 ) -> None:
     """Solve one issue: many attempts in sandboxes, weighed by tests and a selection machine, one patch.
 
@@ -81,6 +87,7 @@ def command(
         raise typer.BadParameter("give one of --image, --dockerfile and --rootfs", param_hint="--image")
     if sandbox not in ("docker", "overlay", "auto"):
         raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    windows = window_settings(model, context_window)
     asked = Asked(
         source=source,
         issue=issue,
@@ -94,7 +101,8 @@ def command(
                 "concurrency": concurrency,
                 "patience": patience,
             },
-            **window_settings(model, context_window),
+            **windows,
+            "selection": {**windows.get("selection", {}), "isolation": "fresh" if fresh else None},
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
         preset=preset,
