@@ -1,0 +1,55 @@
+"""Write to the disk. argv: how ("one", "large", "small", "deep", "hidden", "deleted", "sleeper"), folder, megabytes."""
+
+import os
+import sys
+import time
+
+how, folder, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.makedirs(folder, exist_ok=True)
+os.chdir(folder)
+MB = b"\xa5" * (1 << 20)
+print("begun", flush=True)
+
+
+def write(name, content, count=1):
+    with open(name, "wb") as file:
+        for _ in range(count):
+            file.write(content)
+    return name
+
+
+if how == "one":
+    write("file", MB, size)
+elif how == "large":
+    for number in range(0, size, 10):
+        write(str(number), MB, 10)
+elif how == "small":
+    for number in range(size * 100):
+        write(str(number), MB[: 10 << 10])
+elif how == "deep":
+    for _ in range(60):  # beyond what one path can say
+        os.mkdir("n" * 200)
+        os.chdir("n" * 200)
+    for number in range(0, size, 10):
+        write(str(number), MB, 10)
+elif how == "hidden":
+    os.mkdir("closed")
+    inside = os.open("closed", os.O_RDONLY)
+    os.chmod("closed", 0o300)
+    for number in range(0, size, 10):
+        write(f"closed/{number}", MB, 10)
+elif how == "deleted":
+    held = []
+    for number in range(0, size, 10):
+        name = write(str(number), MB, 10)
+        held.append(open(name, "rb"))
+        os.unlink(name)
+    time.sleep(4)  # for as long as it is held
+elif how == "sleeper":
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    for number in range(0, size, 10):
+        time.sleep(0.2)
+        write(str(number), MB, 10)
+print("SUCCEEDED")
