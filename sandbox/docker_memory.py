@@ -13,6 +13,9 @@ from .protocol import Result, SandboxError
 
 GROUPS = Path("/sys/fs/cgroup")
 
+CLOCKS = 2.0
+"""Seconds by which an engine's clock may be behind ours."""
+
 
 class MemoryNews:
     """Asked after each command. pid: the container's first process as this machine numbers it, 0 where unknown."""
@@ -20,6 +23,7 @@ class MemoryNews:
     def __init__(self, engine: Engine, container: str, pid: int, limit: int | None) -> None:
         self._engine, self._container, self._limit = engine, container, limit
         folders = _memory_groups(pid) if pid else []
+        self._told = 0
         self._watch = MemoryWatch(folders, limit) if folders else None
 
     async def named(self, result: Result) -> Result:
@@ -29,11 +33,12 @@ class MemoryNews:
         if result.ended != "exited" or result.exit_code != KILLED:
             return result
         try:
-            killed = await self._engine.call(_told_of_memory, self._engine, self._container, result.seconds)
+            told = await self._engine.call(_last_told, self._engine, self._container, result.seconds)
         except SandboxError:
             return result  # the next command will meet whatever it is
-        if not killed:
+        if told <= self._told:
             return result
+        self._told = told
         output = with_line(result.output, memory_line(self._limit))
         return dataclasses.replace(result, ended="memory", output=output)
 
@@ -58,12 +63,13 @@ def _memory_groups(pid: int) -> list[str]:
     return found
 
 
-def _told_of_memory(engine: Engine, container: str, seconds: float) -> bool:
+def _last_told(engine: Engine, container: str, seconds: float) -> int:
+    """When the engine last told of memory that ran out, by its own clock in nanoseconds; 0: not so lately."""
     now = time.time()
-    since, until = f"{now - seconds - 1:.3f}", f"{now:.3f}"
+    since, until = f"{now - seconds - CLOCKS:.3f}", f"{now:.3f}"
     filters = {"container": [container], "event": ["oom"]}
     stream = engine.api.events(decode=True, filters=filters, since=since, until=until)
     try:
-        return any(True for _ in stream)
+        return max((event.get("timeNano", 0) for event in stream), default=0)
     finally:
         stream.close()
