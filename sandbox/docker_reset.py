@@ -23,7 +23,7 @@ from typing import Any
 from .docker_client import Engine
 
 FACTS = (
-    "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg /proc/self/limits /proc/1/oom_score_adj "
+    "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg /proc/self/limits "
     "/proc/self/status /proc/self/stat"
 )
 """A command that tells what outlives a container's processes: System V IPC, and what its first process hands on."""

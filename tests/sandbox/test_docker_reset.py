@@ -21,7 +21,7 @@ cat file deep/file /etc/hosts
 ls -A . deep /dev/shm /dev/mqueue /dev /tmp /var/tmp "$HOME"
 stat -c '%n %a %u %g %s %y' . deep file
 tail -n +2 -q /proc/sysvipc/sem /proc/sysvipc/shm /proc/sysvipc/msg /proc/net/tcp
-ulimit -n; nice; cat /proc/1/oom_score_adj
+ulimit -n; nice
 for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; done | grep -c 'sleep 471[1]'
 """
 
