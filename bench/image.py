@@ -16,7 +16,7 @@ from pathlib import Path
 from .ground import AT, PATH, Ground, say
 
 BARE, PREPARED = "winnow-bench", "winnow-bench-repository"
-FORMAT = "3"
+FORMAT = "5"
 """Goes up when this file makes other images."""
 
 PROGRAMS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 
 os.environ.setdefault("MSWEA_SILENT_STARTUP", "1")
 
@@ -20,6 +21,8 @@ class Arm:
     idle = 0
 
     async def open(self, ground: Ground) -> None:
+        # Its copies are whole trees: made and removed on a disk, they would slow the other arms for a minute.
+        tempfile.tempdir = "/dev/shm" if os.path.isdir("/dev/shm") else None
         if shutil.which("bwrap") is None:
             raise Cannot("bubblewrap is not installed")
         self._ground = ground

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from pathlib import Path
 
 from agent import Candidate, Script
 from environments import Recipe, Task, diff, freeze
-from sandbox import Limits, Root, Sandbox, open_backend
+from sandbox import Backend, Limits, Root, Sandbox
 from selection import UNFIXED, Test, check_applies, run_matrix
+from selection.settings import Isolation
 
 from ..ground import AT, COLUMNS, PATCHED, PATH, TESTS, Ground, says, script, value_file
 from .arm import Cannot
@@ -26,17 +26,16 @@ class WinnowBox:
 
 
 class WinnowArm:
-    """kind: of backend. Everything by the doors that Winnow itself uses."""
+    """Everything by the doors that Winnow itself uses. idle: sandboxes whose memory is measured."""
 
     blocking = False
 
-    def __init__(self, kind: str, idle: int) -> None:
-        self.kind, self.idle = kind, idle
+    def __init__(self, idle: int) -> None:
+        self.idle = idle
 
-    async def open_on(self, ground: Ground, root: Root) -> None:
-        self._ground = ground
-        self.backend = open_backend(self.kind, f"bench-{self.kind}", ground.folder / f"state-{self.kind}")
-        frozen = Path(ground.folder, f"frozen-{self.kind}")
+    async def open_on(self, ground: Ground, backend: Backend, root: Root) -> None:
+        self._ground, self.backend = ground, backend
+        frozen = Path(ground.folder, f"frozen-{backend.name}")
         snapshot = freeze(ground.repository, frozen, at=AT)
         recipe = Recipe(root=root, languages=("python",), env={"PATH": PATH})
         self._task = Task("bench", "nothing is wrong", snapshot, recipe)
@@ -67,20 +66,18 @@ class WinnowArm:
             check_applies(self._task, candidates),
             timeout=60.0,
             slots=asyncio.Semaphore(self._ground.width),
-            **self._isolation(fresh),
+            isolation=self._isolation(fresh),
         )
         for value, column in enumerate((UNFIXED, *changed)):
             for number in range(TESTS):
                 seen = cells[column, f"test-{number}"]
                 assert seen.output == says(number, value), (column, number, seen)
 
-    def _isolation(self, fresh: bool) -> dict[str, str]:
-        """The option of selection's matrix that says what executions share."""
-        if "isolation" in inspect.signature(run_matrix).parameters:
-            return {"isolation": "fresh" if fresh else "candidate"}
-        if not fresh:
-            raise Cannot("selection runs every execution in a fresh copy")
-        return {}
+    def _isolation(self, fresh: bool) -> Isolation:
+        """What executions share: selection's own choice is one copy for each candidate where copies are dear."""
+        if not fresh and self._base.cheap_copies:
+            raise Cannot("each execution has a fresh copy, which costs it milliseconds")
+        return "fresh" if fresh else "auto"
 
     async def settle(self) -> None:
         pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox import Image
+from sandbox import DockerBackend, Image
 
 from ..ground import Ground
 from .winnow_arm import WinnowArm
@@ -10,7 +10,7 @@ from .winnow_arm import WinnowArm
 
 class Arm(WinnowArm):
     def __init__(self) -> None:
-        super().__init__("docker", idle=50)
+        super().__init__(idle=50)
 
     async def open(self, ground: Ground) -> None:
-        await self.open_on(ground, Image(ground.image))
+        await self.open_on(ground, DockerBackend("bench-docker"), Image(ground.image))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from sandbox import HostRoot
+from sandbox import HostRoot, Limits, OverlayBackend
 
 from ..ground import Ground
-from .winnow_arm import WinnowArm
+from .winnow_arm import WinnowArm, WinnowBox
 
 
 class Arm(WinnowArm):
     def __init__(self) -> None:
-        super().__init__("overlay", idle=1000)
+        super().__init__(idle=1000)
 
     async def open(self, ground: Ground) -> None:
-        await self.open_on(ground, HostRoot())
+        await self.open_on(ground, OverlayBackend("bench-overlay", ground.folder / "state"), HostRoot())
+        self._cold = OverlayBackend("bench-cold", ground.folder / "state", pool=0)
+
+    async def start_cold(self) -> WinnowBox:
+        """A start that nothing was made ready for."""
+        return WinnowBox(await self._cold.start(self._task.world(), name="cold", limits=Limits()))
+
+    async def close(self) -> None:
+        await self._cold.close()
+        await super().close()

@@ -19,6 +19,9 @@ FIGURES = {
 GOALS = (Goal("fifty", "overlay", 1.0), Goal("held", "overlay", 4 * 2**30 / 1000 / 1e6))
 ROUNDS = 3
 
+PATIENCE = 10.0
+"""Seconds that an engine's helper processes get to end after their containers."""
+
 
 async def sample(arm: Arm, ground: Ground) -> Samples:
     if not arm.idle:
@@ -38,7 +41,9 @@ async def sample(arm: Arm, ground: Ground) -> Samples:
     new = machine.processes() - processes
     shares = {pid: machine.proportional({pid}) for pid in new}
     await _close(arm, boxes)
-    await asyncio.sleep(0.5)
+    end = time.monotonic() + PATIENCE
+    while new & machine.processes() and time.monotonic() < end:
+        await asyncio.sleep(0.2)
     gone = new - machine.processes()  # what others started meanwhile and still runs is not ours
     pss = sum(shares[pid] for pid in gone)
     return {"fifty": [fifty], "held": [held / count], "pss": [pss / count], "count": [count]}
