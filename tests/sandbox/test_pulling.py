@@ -34,7 +34,7 @@ from sandbox.pulling import PullRules, PullStopped, free_space, pull
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.xdist_group("pulls"),  # the pushed image is made once
+    pytest.mark.xdist_group("pulls"),  # so that the pushed image is made once
     pytest.mark.skipif(
         registry_program() is None, reason="docker-registry is not here: sh docker/setup-tests-debian.sh"
     ),
@@ -59,18 +59,19 @@ def pushed(registry, docker_engine, docker_rootfs, tmp_path_factory):
     from sandbox.protocol import Dockerfile
 
     base = import_rootfs(docker_engine, docker_rootfs)
-    docker_engine.api.tag(base, "winnow-pull-base", "1")
+    mark = f"winnow-pull-{secrets.token_hex(4)}"  # another worker's tests may run beside these
+    docker_engine.api.tag(base, mark, "1")
     folder = tmp_path_factory.mktemp("pushed")
     for number in range(2):
         (folder / f"data{number}").write_bytes(secrets.token_bytes(LAYER_BYTES))
-    (folder / "Dockerfile").write_text("FROM winnow-pull-base:1\nCOPY data0 /data0\nCOPY data1 /data1\n")
+    (folder / "Dockerfile").write_text(f"FROM {mark}:1\nCOPY data0 /data0\nCOPY data1 /data1\n")
     image = build(docker_engine, Dockerfile(folder / "Dockerfile", folder, network="none"))
     api = docker_engine.api
     api.tag(image, f"{registry.host}/tests/small", "1")
     said = [json.loads(line) for text in api.push(f"{registry.host}/tests/small", "1", stream=True)
             for line in text.splitlines()]  # fmt: skip
     assert not [line for line in said if "error" in line], said
-    for name in (f"{registry.host}/tests/small:1", "winnow-pull-base:1", image):
+    for name in (f"{registry.host}/tests/small:1", f"{mark}:1", image):
         api.remove_image(name, force=True)
     assert describe(docker_engine, image) is None
     return "tests/small:1"
