@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from agent import KilledSandbox
 from models import ContextOverflow, Message, Reply, Request, Usage
 from models.protocol import Choice
-from sandbox import Limits, OverlayBackend, Place, SandboxSealed, World
+from sandbox import Limits, OverlayBackend, Place, Result, SandboxDied, SandboxSealed, World
 from store import StepChanged, open_store
 from winnow.journaled_model import JournaledModel
 from winnow.journaled_sandbox import JournaledSandbox, WorldDrifted
@@ -187,7 +188,15 @@ async def test_a_sandbox_that_dies_between_two_commands_is_brought_back(store, w
 
 @pytest.mark.overlay
 async def test_a_step_that_kills_every_sandbox_is_the_attempts_fault_and_kept(store, world):
-    deadly = "kill -9 2; sleep 5"  # process 2 is the channel's shell
+    copies, deadly = world.copy, "sleep 60"
+
+    async def doomed(name: str):
+        """As if the command had ended its sandbox."""
+        copy = await copies(name)
+        asyncio.get_running_loop().call_later(0.3, os.kill, copy.pid, signal.SIGKILL)
+        return copy
+
+    world.copy = doomed
     copy = await JournaledSandbox(world, pen(store), "sandbox").copy("shell")
     with pytest.raises(KilledSandbox):
         await copy.run(deadly)
@@ -210,3 +219,69 @@ async def test_copies_of_a_copy_start_from_its_files_and_seal_it(store, world):
         await layer.run("true")
     for sandbox in (one, two, layer):
         await sandbox.close()
+
+
+async def test_a_base_that_stays_dead_is_the_worlds_fault_and_not_the_steps(store):
+    class Dead:
+        tried = 0
+
+        async def __call__(self):
+            return self
+
+        async def copy(self, name: str):
+            self.tried += 1
+            raise SandboxDied("the engine is gone")
+
+    source = Dead()
+    copy = await JournaledSandbox(source, pen(store), "sandbox").copy("test")
+    with pytest.raises(SandboxDied, match="engine"):
+        await copy.run("true")
+    assert source.tried == 3 and not store.journal("run", "task").has("attempt-1")
+
+
+@pytest.mark.overlay
+async def test_a_layer_that_died_is_made_again_for_the_copies_of_it(store, world):
+    layer = await JournaledSandbox(world, pen(store), "sandbox").copy("layer")
+    await layer.write("patched", b"yes")
+    one = await layer.copy("one")
+    assert (await one.run("cat patched")).output == "yes"
+    [real] = [made for made in world.made if "one" not in made.name]
+
+    async def dead(name: str):
+        raise SandboxDied("its layer is gone")
+
+    real.copy = dead
+    two = await layer.copy("two")
+    assert (await two.run("cat patched")).output == "yes"
+    for sandbox in (one, two, layer):
+        await sandbox.close()
+
+
+async def test_a_copy_that_need_not_be_fresh_is_asked_for_so_and_has_the_same_steps(store):
+    """What it runs in is the backend's matter: the journal is the same, and so is the answer."""
+    asked = []
+
+    class Real:
+        async def __call__(self):
+            return self
+
+        async def copy(self, name: str, fresh: bool = True):
+            asked.append((name, fresh))
+            return self
+
+        async def write(self, *_):
+            pass
+
+        async def run(self, command: str, **_):
+            return Result(0, "said", reused=True)
+
+        async def close(self):
+            pass
+
+    layer = await JournaledSandbox(Real(), pen(store), "sandbox", cheap_copies=False).copy("layer")
+    turn = await layer.copy("test", fresh=False)
+    assert not turn.cheap_copies and (await turn.run("true")).reused
+    assert asked == [("sandbox-layer", True), ("sandbox-layer-test", False)]
+    layer = await JournaledSandbox(Real(), pen(store), "sandbox").copy("layer")
+    again = await (await layer.copy("test")).run("true")
+    assert (again.output, again.reused, len(asked)) == ("said", True, 2)
