@@ -73,14 +73,13 @@ def deleted(pids: Iterable[int]) -> int:
 
 
 def processes(first: int) -> list[int]:
-    """The processes in the process namespace of `first`, itself among them. Only those that this user may look into."""
-    found = []
-    with contextlib.suppress(OSError):
-        namespace = os.readlink(f"/proc/{first}/ns/pid")
-        for name in os.listdir("/proc"):
-            with contextlib.suppress(OSError):
-                if name.isdigit() and os.readlink(f"/proc/{name}/ns/pid") == namespace:
-                    found.append(int(name))
+    """A sandbox's processes: its first one, as this machine numbers it, and all that descend from it."""
+    found = [first]
+    for pid in found:
+        with contextlib.suppress(OSError):  # it ended
+            for task in os.listdir(f"/proc/{pid}/task"):
+                children = Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+                found += (int(child) for child in children)
     return found
 
 

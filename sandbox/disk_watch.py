@@ -33,6 +33,9 @@ UNASKED = 30.0
 REST = 10
 """After counting for some time, this many times as long nothing is counted of the same sandbox."""
 
+UNASKED_REST = 100
+"""The same where nothing asked for it."""
+
 SELDOM = 2.0
 """Seconds between two counts where nobody can look at the disk (it is another machine's)."""
 
@@ -66,7 +69,7 @@ class Watched:
     _running: bool = False
     _used: int = 0
     _lost_then: int | None = None
-    _counted: float = dataclasses.field(default_factory=time.monotonic)
+    _due: float = dataclasses.field(default_factory=lambda: time.monotonic() + UNASKED)
     _rests_until: float = 0.0
     _stood_at: int = 0
     _counting: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
@@ -151,7 +154,7 @@ class DiskWatch:
 
     async def _look_at(self, watched: Watched) -> None:
         now = time.monotonic()
-        if now >= watched._rests_until and (now - watched._counted > UNASKED or self._may_be_over(watched)):
+        if now >= watched._rests_until and (now >= watched._due or self._may_be_over(watched)):
             if await self._is_over(watched):
                 await self._stop(watched)
         if not watched._running and not await asyncio.to_thread(watched.files.busy):
@@ -182,8 +185,9 @@ class DiskWatch:
             used = await asyncio.to_thread(watched.files.count, watched._most)
             now = time.monotonic()
             over = used > watched._most
-            watched._used, watched._lost_then, watched._counted = used, lost, now
+            watched._used, watched._lost_then = used, lost
             watched._rests_until = now + max(REST * (now - began), 0.0 if disk is not None else SELDOM)
+            watched._due = now + max(UNASKED, UNASKED_REST * (now - began))
             watched._stood_at = 0 if used <= watched.limit else min(used, watched._stood_at)
             return over
 

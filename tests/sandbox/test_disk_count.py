@@ -136,7 +136,9 @@ def test_deleted_files_that_are_held_open_are_found(tmp_path):
         assert {holder.pid, os.getpid()} <= set(processes(os.getpid()))
     finally:
         holder.communicate()
-    assert processes(holder.pid) == [] and not has_children(holder.pid) and deleted([holder.pid]) == 0
+    assert (
+        processes(holder.pid) == [holder.pid] and not has_children(holder.pid) and deleted([holder.pid]) == 0
+    )
 
 
 def test_ten_thousand_files_are_counted_in_a_moment(tmp_path):
