@@ -139,5 +139,5 @@ async def test_an_image_without_a_shell_is_a_sentence(backend, docker_engine):
 
 
 async def test_what_cannot_be_given_is_named(backend):
-    said = backend.lacks()
+    said = await backend.lacks()
     assert any("shifted user ids" in line for line in said) and any("disk" in line for line in said)
