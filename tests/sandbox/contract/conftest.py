@@ -44,7 +44,8 @@ async def backend(kind, state):
     backend = open_backend(kind, f"contract-{secrets.token_hex(4)}", state)
     yield backend
     await backend.close()
-    assert list(state.iterdir()) == [], "a closed backend left layers behind"
+    left = [path.name for path in state.iterdir() if path.name != ".images"]  # the record of images stays
+    assert left == [], "a closed backend left layers behind"
 
 
 def make_source(folder: Path) -> Path:
