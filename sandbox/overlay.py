@@ -28,7 +28,8 @@ from .importing import check_rootfs
 from .launching import Launcher, Started
 from .layers import Owned, own, refused, remove, run_folder
 from .memory_note import MemoryWatch
-from .overlay_layers import Mounted, check_places, make_layer, sayable, shown_below
+from .overlay_bottom import Bottom, Bottoms
+from .overlay_layers import Mounted, check_places, make_layer, sayable
 from .overlay_view import View
 from .protocol import (
     CannotStart,
@@ -59,21 +60,6 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bottom:
-    """What a world's sandboxes stand on, shown to the launcher once.
-
-    layer: its folder below the run's. env: the image's. owner: the host's number of user 0. shift: whether owners
-    are shifted in it.
-    """
-
-    layer: str
-    sources: tuple[Path, ...]
-    env: Mapping[str, str]
-    owner: int
-    shift: bool
-
-
 class OverlayBackend:
     """Overlay sandboxes of one run. Their layers lie on disk in `state/<run>/`, which this process owns.
 
@@ -94,6 +80,7 @@ class OverlayBackend:
         self._owned: Owned | None = None
         self._launcher: Launcher | None = None
         self._view: View | None = None
+        self._bottoms: Bottoms | None = None
         self._preparing = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._users: Counter[str] = Counter()
@@ -109,12 +96,10 @@ class OverlayBackend:
         check_places(world)
         outer_first = sorted(world.places, key=lambda place: posixpath.normpath(place.target).count("/"))
         world = dataclasses.replace(world, places=tuple(outer_first))
-        bottom = await self._bottom(world, (root, *(place.source for place in world.places)), env)
-        try:
-            return await self.launch(world, name, limits, (), bottom)
-        except BaseException:
-            await self._drop(bottom.layer)
-            raise
+        assert self._view is not None and self._bottoms is not None
+        sources = (root, *(place.source for place in world.places))
+        bottom = await self._bottoms.get(world, sources, env, self._view.folders(world.root))
+        return await self.launch(world, name, limits, (), bottom)
 
     async def close(self) -> None:
         self._images.stop()
@@ -148,17 +133,20 @@ class OverlayBackend:
 
         other_network: the world's network is not the one that the layers below were made with.
         """
-        if self._launcher is None or self._view is None:
+        if self._launcher is None or self._view is None or self._bottoms is None:
             raise CannotStart("The overlay backend was closed: no sandbox can be started from it.")
+        if bottom.launcher is not self._launcher:  # that one was killed, and what it showed went with it
+            shown = self._view.folders(world.root)
+            bottom = await self._bottoms.get(world, bottom.sources, bottom.env, shown)
         if len(below) >= DEPTH:
             raise SandboxError(
                 f"Sandbox {name} would be copy number {DEPTH} of a copy: start afresh from a patch."
             )
         layer = str(next(self._numbers))
-        layers = (layer, *below, bottom.layer)
+        layers = (layer, *below)
         self._users.update(layers)
         try:
-            overlays = make_layer(self._folder, layers, bottom.sources, world, bottom.owner)
+            overlays = make_layer(self._folder, layers, bottom, world)
             binds = await self._view.binds(world.root)
             spec = self._spec(world, limits, overlays, binds, bottom)
             spec["first"] = not below
@@ -171,7 +159,7 @@ class OverlayBackend:
         except BaseException:
             await asyncio.shield(self._forget_layers(layers))
             raise
-        sandbox = OverlaySandbox(self, world, name, limits, layers[:-1], bottom, started)
+        sandbox = OverlaySandbox(self, world, name, limits, layers, bottom, started)
         self._open.add(sandbox)
         return sandbox
 
@@ -187,7 +175,7 @@ class OverlayBackend:
     async def forget(self, sandbox: OverlaySandbox) -> None:
         """Remove the layers of a closed sandbox that nobody else stands on."""
         self._open.discard(sandbox)
-        await self._forget_layers((*sandbox.layers, sandbox.bottom.layer))
+        await self._forget_layers(sandbox.layers)
 
     async def _forget_layers(self, layers: tuple[str, ...]) -> None:
         self._users.subtract(layers)
@@ -215,13 +203,14 @@ class OverlayBackend:
             if self._launcher is None or self._launcher.gone:
                 if self._launcher is not None:
                     await self._launcher.close()
-                for made in ("shown", "devices", "probe"):  # by a launcher that was killed
-                    await asyncio.to_thread(remove, self._folder / made)
+                    for made in ("shown", "ready", "probe"):
+                        await asyncio.to_thread(remove, self._folder / made)
                 try:
                     self._launcher = await Launcher.begin(self.run, self._folder, self._pool, self.without)
                 except OSError as error:
                     raise refused(error, self._folder) from error
                 self._view = View(self._launcher, self._folder, self.without)
+                self._bottoms = Bottoms(self._launcher, self._folder)
 
     async def _root(self, world: World) -> tuple[Path, Mapping[str, str]]:
         """The folder at the bottom of the root's stack, and the environment that comes with it."""
@@ -235,27 +224,6 @@ class OverlayBackend:
             work = self._skeleton if isinstance(root, HostRoot) else functools.partial(self._unpack, root)
             task = self._roots[key] = asyncio.ensure_future(asyncio.to_thread(work))
         return await asyncio.shield(task)
-
-    async def _bottom(self, world: World, sources: tuple[Path, ...], env: Mapping[str, str]) -> Bottom:
-        """Show a world's sources to the launcher, with shifted owners where all of their disks can do it."""
-        assert self._launcher is not None
-        layer = str(next(self._numbers))
-        try:
-            pairs = shown_below(self._folder, layer, sources, world)
-            shift = bool(self._launcher.owner)
-            if not await self._launcher.show(pairs, shift=shift) and shift:
-                shift = False
-                pairs = shown_below(self._folder, f"{layer}-as-is", sources, world)
-                await asyncio.to_thread(remove, self._folder / layer)
-                layer = f"{layer}-as-is"
-                await self._launcher.show(pairs, shift=False)
-        except OSError as error:
-            await asyncio.to_thread(remove, self._folder / layer)
-            raise refused(error, self._folder) from error
-        except BaseException:
-            await asyncio.to_thread(remove, self._folder / layer)
-            raise
-        return Bottom(layer, sources, env, self._launcher.owner if shift else 0, shift)
 
     def _spec(
         self,

@@ -24,6 +24,13 @@ class View:
         self._numbers = itertools.count(1)
         self._known: dict[tuple[str, ...] | str, asyncio.Task[Pairs]] = {}
 
+    def folders(self, root: Root) -> tuple[str, ...]:
+        """Where folders are bound into a sandbox with this root. Raises CannotStart."""
+        if not isinstance(root, HostRoot):
+            return ()
+        wanted = whole_root() if "root" in self._without else host_binds(root.extra)
+        return tuple(target for source, target in wanted if os.path.isdir(source))
+
     async def binds(self, root: Root) -> dict[str, Any]:
         """The spec's part of what is bound: binds, covered and proc. Raises CannotStart."""
         proc = [] if "proc" in self._without else await self._once("proc", kernel_binds())

@@ -16,17 +16,25 @@ BIND, REC, PRIVATE = 4096, 16384, 1 << 18
 DETACH = 2
 
 PR_SET_DUMPABLE, PR_CAPBSET_READ, PR_CAPBSET_DROP = 4, 23, 24
-PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_SIGCHLD = 17
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _CLONE_TREE, _CLOEXEC = 1, os.O_CLOEXEC
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV, _ATTR_IDMAP = 1, 2, 4, 0x00100000
 _FROM_EMPTY_PATH = 4
 
 libc = ctypes.CDLL(None, use_errno=True)
+_holding = ctypes.PyDLL(None, use_errno=True)
+
+CAPABILITIES = 0
+"""How many this kernel knows: they are numbered from 0 on."""
+while libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(CAPABILITIES), 0, 0, 0) >= 0:
+    CAPABILITIES += 1
 
 
 def mount(source, target, kind=None, flags=0, options=None):
@@ -53,6 +61,17 @@ def unshare(flags):
     _checked(libc.unshare(flags), "unshare")
 
 
+def fork_into(namespaces):
+    """fork(2) into new namespaces: the child is the first process of a new NEWPID. -> its pid, 0 in the child
+
+    What os.fork does beyond the call is for threads and handlers, which a caller may not have. The Python lock is
+    held all along, so the child holds it too.
+    """
+    number = ctypes.c_long(_CLONE[os.uname().machine])
+    pid = _holding.syscall(number, ctypes.c_ulong(namespaces | _SIGCHLD), *[ctypes.c_ulong(0)] * 4)
+    return _checked(pid, "clone")
+
+
 def setns(descriptor, kind):
     _checked(libc.setns(descriptor, kind), "setns")
 
@@ -64,10 +83,8 @@ def prctl(option, *values):
 
 def drop_capabilities():
     """Give up every capability, for good and for every program that is started from here."""
-    number = 0
-    while libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) >= 0:
+    for number in range(CAPABILITIES):
         prctl(PR_CAPBSET_DROP, number)
-        number += 1
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     _checked(libc.capset(header, bytes(24)), "capset")

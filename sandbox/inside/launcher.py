@@ -3,9 +3,8 @@
 It is small, so a fork costs a third of a millisecond, and it stays in the host's process namespace, where no sandbox
 can see it. For each sandbox it makes a *slot*: the first process of new namespaces, in its control group (which can
 take the kernel ten milliseconds), waiting for a job; a few are kept ready. With a job the slot builds the sandbox's
-file system, gives up every right and becomes the exec server. Namespaces of processes are entered by a fork, so
-between the launcher and a slot there is a *maker*, which ends at once; the launcher inherits the slot (it is a
-subreaper), knows when it has ended, and removes its control group.
+file system, gives up every right and becomes the exec server. The launcher knows when it has ended, and removes its
+control group.
 
 Winnow talks to it in marshalled tuples over a SEQPACKET socket; its end is the launcher's end, and with it every
 sandbox's.
@@ -15,7 +14,7 @@ sandbox's.
     <- ("start", id, spec) + stream             -> ("started", id, pid, group's paths); on the stream b"R" or b"E..."
     <- ("kill", id)                             -> ("ended", id) when no process is left, killed or not
 
-A spec is a dict: overlays [(target, staged, lower, upper, work)] the root first, binds, covered, proc, network, names,
+A spec is a dict: overlays [(target, lower, upper, work)] the root first, binds, covered, proc, network, names,
 first, userxattr, shared_memory, owner, shift, limits {memory, processes, cpus, files, disk,
 data, of_user}: of the group, then of each process.
 """
@@ -26,14 +25,17 @@ import marshal
 import os
 import resource
 import select
-import signal
 import struct
+from _signal import SIG_DFL, SIGCHLD, SIGKILL, set_wakeup_fd, signal
 from _socket import AF_INET, AF_UNIX, SCM_RIGHTS, SOCK_DGRAM, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 
 from . import cgroups, kernel, mounts, namespaces, seccomp, server
 
 STREAM = 3
 MESSAGE = 1 << 18
+SPARE = 16
+"""Control groups kept for sandboxes to come."""
+
 REFILL = 5
 """Milliseconds of quiet before the pool is filled again: what was asked for comes first."""
 
@@ -41,23 +43,20 @@ _INTERFACE_UP = (0x8914, struct.pack("16sH14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_
 
 
 class Slot:
-    """A sandbox, or what waits to become one. pid: of its first process, 0 until its maker has told it."""
+    """A sandbox, or what waits to become one. pid: of its first process. line: for its job, until it has one."""
 
-    def __init__(self, maker, line, group, network):
-        self.maker, self.line, self.group, self.network = maker, line, group, network
-        self.pid = 0
-        self.job = None  # (number, message, stream) until it is handed over, then (number, None, None)
+    def __init__(self, pid, line, group):
+        self.pid, self.line, self.group = pid, line, group
+        self.job = None
 
 
 class Launcher:
     def __init__(self, control):
         self.control = control
         self.poll = select.poll()
-        self.slots = {}  # by the descriptor of their line, until their job is handed over
+        self.slots = {}  # by pid
         self.idle = []
-        self.working = {}  # by the first process's pid
-        self.makers = set()
-        self.ended = set()  # first processes that ended before their maker told of them
+        self.spare_groups = []
         self.count = 0
 
     def setup(self, run, folder, pool, without):
@@ -80,23 +79,23 @@ class Launcher:
             except OSError as error:
                 self.owner, self.users = 0, None
                 lacks.append(f"user ids are not shifted here ({error.strerror})")
-        os.mkdir(mounts.DEVICES_READY)
+        os.makedirs(mounts.ROOT)
         mounts.make_devices(mounts.DEVICES_READY)
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         gives = sorted(self.groups.gives) if self.groups else []
         lacks += self.groups.lacks() if self.groups else ["there are no control groups that may be used here"]
         gc.collect()
         gc.freeze()
+        gc.disable()  # a collection would write into every page that a child shares with its parent
         self.tell("ready", self.owner, gives, lacks)
 
     def serve(self):
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal(SIGCHLD, lambda number, frame: None)
+        set_wakeup_fd(writer, warn_on_full_buffer=False)
         self.poll.register(self.control.fileno(), select.POLLIN)
         self.poll.register(reader, select.POLLIN)
         while True:
-            ready = self.poll.poll(REFILL if self.wanting() else None)
+            ready = self.poll.poll(REFILL if len(self.idle) < self.pool else None)
             if not ready:
                 self.idle.append(self.make_slot("none"))
             for descriptor, _ in ready:
@@ -105,12 +104,7 @@ class Launcher:
                 elif descriptor == self.control.fileno():
                     if not self.hear():
                         return
-                elif descriptor in self.slots:
-                    self.hear_slot(self.slots[descriptor])
             self.reap()
-
-    def wanting(self):
-        return len(self.idle) < self.pool
 
     def hear(self):
         """One message of Winnow's. -> whether there was one"""
@@ -119,38 +113,30 @@ class Launcher:
             return False
         what, *rest = marshal.loads(data)
         if what == "start":
-            number, spec = rest
-            slot = self.slot_for(spec["network"])
-            slot.job = (number, data, descriptors[0])
-            if slot.pid:
-                self.hand_over(slot)
+            self.start(*rest, data, descriptors[0])
         elif what == "kill":
             self.kill(rest[0])
         elif what == "show":
             self.show(*rest)
         return True
 
-    def slot_for(self, network):
-        if network == "none" and self.idle:
-            return self.idle.pop(0)
-        return self.make_slot(network)
-
-    def hand_over(self, slot):
-        number, message, stream = slot.job
-        slot.job = (number, None, None)
-        self.working[slot.pid] = slot
+    def start(self, number, spec, message, stream):
+        """Hand a job to a slot that waits, or to a new one."""
+        ready = spec["network"] == "none" and self.idle
+        slot = self.idle.pop(0) if ready else self.make_slot(spec["network"])
+        slot.job = number
         self.tell("started", number, slot.pid, list(slot.group.paths) if slot.group else [])
         try:
             send(slot.line, message, [stream])
         except OSError:  # it died: Winnow sees the end of the stream
             pass
         os.close(stream)
-        self.drop_line(slot)
+        slot.line.close()
 
     def kill(self, number):
-        for slot in (*self.working.values(), *self.slots.values()):
-            if slot.job is not None and slot.job[0] == number:
-                os.kill(slot.pid or slot.maker, signal.SIGKILL)
+        for slot in self.slots.values():
+            if slot.job == number:
+                os.kill(slot.pid, SIGKILL)
                 return
         self.tell("ended", number)
 
@@ -170,50 +156,46 @@ class Launcher:
     def make_slot(self, network):
         self.count += 1
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
-        group = self.groups.make(str(self.count)) if self.groups is not None else None
-        maker = os.fork()
-        if not maker:
+        group = self.spare_groups.pop() if self.spare_groups else self.make_group()
+        flags = kernel.NEWIPC | kernel.NEWUTS
+        if network == "none" and "network" not in self.without:
+            flags |= kernel.NEWNET
+        if "pids" not in self.without:
+            flags |= kernel.NEWPID
+        pid = kernel.fork_into(flags)
+        if not pid:
             try:
                 ours.close()
                 self.forget_the_others()
-                Sandbox(self, group, theirs).make(network)
+                Sandbox(self, group, theirs).wait(flags)
             except BaseException as error:
                 print(f"a sandbox could not be prepared: {error!r}", flush=True)
             finally:
-                os._exit(0)
+                os._exit(1)
         theirs.close()
-        self.makers.add(maker)
-        slot = Slot(maker, ours, group, network)
-        self.slots[ours.fileno()] = slot
-        self.poll.register(ours.fileno(), select.POLLIN)
+        slot = self.slots[pid] = Slot(pid, ours, group)
         return slot
+
+    def make_group(self):
+        return self.groups.make(str(self.count)) if self.groups is not None else None
+
+    def give_back(self, group):
+        """Keep a group for the next sandbox: to make and remove one costs as much as a fork.
+
+        One whose processes ran out of memory has counted that, and the next sandbox would be told of it.
+        """
+        if len(self.spare_groups) < SPARE and not group.memory_kills():
+            self.spare_groups.append(group)
+        else:
+            group.remove()
 
     def forget_the_others(self):
         """In a child: hold nothing open whose end somebody else waits for."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        set_wakeup_fd(-1)
+        signal(SIGCHLD, SIG_DFL)
         self.control.close()
         for slot in self.slots.values():
             slot.line.close()
-
-    def hear_slot(self, slot):
-        """A maker has told of its slot's first process, or that process has ended before it had a job."""
-        data = slot.line.recv(64)
-        if data and int(data) not in self.ended:
-            slot.pid = int(data)
-            if slot.job is not None:
-                self.hand_over(slot)
-            return
-        self.ended.discard(int(data or 0))
-        self.drop_line(slot)
-        if slot in self.idle:
-            self.idle.remove(slot)
-        self.gone(slot)
-
-    def drop_line(self, slot):
-        self.poll.unregister(slot.line.fileno())
-        del self.slots[slot.line.fileno()]
-        slot.line.close()
 
     def reap(self):
         while True:
@@ -223,25 +205,17 @@ class Launcher:
                 return
             if not pid:
                 return
-            if pid in self.makers:
-                self.makers.discard(pid)
-            elif pid in self.working:
-                self.gone(self.working.pop(pid))
-            elif not any(slot.pid == pid for slot in self.slots.values()):
-                self.ended.add(pid)
+            self.gone(self.slots.pop(pid))
 
     def gone(self, slot):
-        """A sandbox has no process any more, or never had one."""
-        if slot.maker in self.makers:
-            os.waitpid(slot.maker, 0)
-            self.makers.discard(slot.maker)
+        """A sandbox, or what waited to become one, has no process any more."""
         if slot.group is not None:
-            slot.group.remove()
+            self.give_back(slot.group)
+        if slot in self.idle:
+            self.idle.remove(slot)
+            slot.line.close()
         if slot.job is not None:
-            number, _, stream = slot.job
-            if stream is not None:
-                os.close(stream)
-            self.tell("ended", number)
+            self.tell("ended", slot.job)
 
     def tell(self, *message):
         try:
@@ -251,13 +225,8 @@ class Launcher:
 
     def end(self):
         """Kill every sandbox and wait until all are gone."""
-        for pid in (*self.working, *self.makers, *(slot.pid for slot in self.slots.values() if slot.pid)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for slot in self.slots.values():
-            slot.line.close()
+        for pid in self.slots:
+            os.kill(pid, SIGKILL)
         try:
             while True:
                 os.waitpid(-1, 0)
@@ -268,40 +237,30 @@ class Launcher:
 
 
 class Sandbox:
-    """In a maker and then in a slot: from a fork of the launcher to the exec server of a sandbox."""
+    """In a slot: from a fork of the launcher to the exec server of a sandbox."""
 
     def __init__(self, launcher, group, line):
         self.launcher, self.group, self.line = launcher, group, line
 
-    def make(self, network):
-        """In the maker: the group and the namespaces. Its child waits in them for a job."""
-        without = self.launcher.without
+    def wait(self, flags):
+        """Enter the group, wait for a job, do it."""
         if self.group is not None:
             self.group.join()
-        flags = kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP
-        if network == "none" and "network" not in without:
-            flags |= kernel.NEWNET
-        if "pids" not in without:
-            flags |= kernel.NEWPID
-        kernel.unshare(flags)
+        kernel.unshare(kernel.NEWCGROUP)
         kernel.libc.sethostname(b"sandbox", 7)
         if flags & kernel.NEWNET:
             loopback_up()
-        pid = os.fork()
-        if pid:
-            self.line.send(b"%d" % pid)
-            return
         data, descriptors = receive(self.line)
         if not data:  # the launcher is gone
             return
         os.dup2(descriptors[0], STREAM)
         try:
-            self.become(marshal.loads(data)[2], without)
+            self.become(marshal.loads(data)[2], self.launcher.without)
         except BaseException as error:
             refuse(error)
 
     def become(self, spec, without):
-        """In the slot: build the file system, see nothing else, give up every right, serve."""
+        """Build the file system, see nothing else, give up every right, serve."""
         if self.group is not None:
             limits = spec["limits"]
             self.group.limit(limits["memory"], limits["processes"], limits["cpus"])
@@ -314,6 +273,7 @@ class Sandbox:
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
+        prefer_commands()
         self.change_user(spec["shift"], without)
         set_limits(spec["limits"])
         if "capabilities" not in without:
@@ -336,6 +296,15 @@ class Sandbox:
             namespaces.nest()
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+
+
+def prefer_commands():
+    """Out of memory, the kernel shall end a command and not this server. Only root may ask for that."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("-900")
+    except OSError:
+        pass
 
 
 class Refused(Exception):

@@ -5,15 +5,15 @@ layer may have put links where something is to be mounted, so every folder on th
 never through a link (LinkInTheWay), and mounts are made on what was opened.
 """
 
-import contextlib
 import errno
 import os
 
 from . import kernel
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-DEVICES_READY = "devices"
-"""Where the launcher keeps it, below the run's folder."""
+READY = "ready"
+ROOT, DEVICES_READY = READY + "/root", READY + "/devices"
+"""Below the run's folder: where every sandbox puts its root together, in mounts of its own; what /dev is made of."""
 
 LINKS = (
     ("fd", "/proc/self/fd"),
@@ -34,9 +34,9 @@ def build(spec, owner):
 
     spec: as in launcher.py. The current folder is the run's, which every relative path in it starts from.
     """
-    (_, staged, *layers), *places = spec["overlays"]
-    _overlay(staged, *layers, spec["userxattr"])
-    root = os.open(staged, _FOLDER)
+    (_, *layers), *places = spec["overlays"]
+    _overlay(ROOT, *layers, spec["userxattr"])
+    root = os.open(ROOT, _FOLDER)
     if spec["first"]:
         _temporary(root, owner)
     if spec["names"]:
@@ -49,7 +49,7 @@ def build(spec, owner):
             kernel.mount(
                 "tmpfs", point, "tmpfs", kernel.RDONLY | kernel.NOSUID | kernel.NODEV, "size=4k,mode=755"
             )
-    for target, _, *layers in places:
+    for target, *layers in places:
         with _opened(root, target, owner) as point:
             _overlay(point, *layers, spec["userxattr"])
     with _opened(root, "/dev", owner) as point:
@@ -61,7 +61,7 @@ def build(spec, owner):
 
 def enter(spec):
     """In the sandbox's first process: its own /proc, and its root as the only one there is."""
-    os.chdir(spec["overlays"][0][1])
+    os.chdir(ROOT)
     kernel.mount("proc", "proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     for source, target in spec["proc"]:
         kernel.mount(source, target.lstrip("/"), None, kernel.BIND)
@@ -81,20 +81,27 @@ def _overlay(target, lower, upper, work, userxattr):
         kernel.mount("overlay", target, "overlay", flags, options)
 
 
-@contextlib.contextmanager
-def _opened(root, path, owner, folder=True):
-    """The folder (or file) at a path of the sandbox, made where it is missing. -> its descriptor"""
-    parts = path.strip("/").split("/")
-    at = os.dup(root)
-    try:
-        for number, name in enumerate(parts):
-            is_folder = folder or number < len(parts) - 1
-            below = _step(at, name, owner, is_folder)
+class _opened:
+    """With it: the descriptor of the folder (or file) at a path of the sandbox, made where it is missing."""
+
+    def __init__(self, root, path, owner, folder=True):
+        at = os.dup(root)
+        parts = path.strip("/").split("/")
+        try:
+            for number, name in enumerate(parts):
+                below = _step(at, name, owner, folder or number < len(parts) - 1)
+                os.close(at)
+                at = below
+        except BaseException:
             os.close(at)
-            at = below
-        yield at
-    finally:
-        os.close(at)
+            raise
+        self.descriptor = at
+
+    def __enter__(self):
+        return self.descriptor
+
+    def __exit__(self, *failure):
+        os.close(self.descriptor)
 
 
 def _step(at, name, owner, folder):
@@ -126,15 +133,18 @@ def _temporary(root, owner):
     """/tmp for everybody and the home folder in it."""
     for path, mode in (("/tmp", 0o1777), ("/tmp/home", 0o755)):
         with _opened(root, path, owner) as point:
-            os.chmod(f"/proc/self/fd/{point}", mode)
+            if os.fstat(point).st_mode & 0o7777 != mode:  # else it need not be copied up
+                os.chmod(f"/proc/self/fd/{point}", mode)
 
 
 def _names(root, lower, network, owner):
     """How hosts are found by name: as the host does it, or as the bottom of the root's stack has it."""
     with _opened(root, "/etc", owner) as etc:
         for name in ("resolv.conf", "hosts"):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.unlink(name, dir_fd=etc)
+            except FileNotFoundError:
+                pass
             below = ("" if network == "host" else lower[-1]) + "/etc/" + name
             if os.path.islink(below) and network != "host":
                 os.symlink(
@@ -151,6 +161,7 @@ def _names(root, lower, network, owner):
 
 def make_devices(folder):
     """A /dev to be shown in every sandbox: what all of them share."""
+    os.mkdir(folder)
     kernel.mount("tmpfs", folder, "tmpfs", kernel.NOSUID, "size=64k,mode=755")
     for name in DEVICES:
         os.close(os.open(folder + "/" + name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))

@@ -42,8 +42,22 @@ def recorded(tmp_path_factory) -> tuple[Path, Path]:
 
 def asked(checkout: Path, recording: Path) -> Asked:
     overrides = {"attempts": 2, "model": {"name": f"replay:{recording}"}}
-    return Asked(str(checkout), toy.ISSUE, overrides, "codemonkeys", "overlay", None, None, None, None, None,
-                 apply=False, json=True, store=None)  # fmt: skip
+    return Asked(
+        source=str(checkout),
+        issue=toy.ISSUE,
+        overrides=overrides,
+        preset="codemonkeys",
+        sandbox="overlay",
+        image=None,
+        dockerfile=None,
+        rootfs=None,
+        setup=None,
+        test_command=None,
+        out=None,
+        apply=False,
+        json=True,
+        store=None,
+    )
 
 
 def replay(home, monkeypatch, checkout: Path, recording: Path) -> int:
