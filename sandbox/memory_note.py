@@ -15,18 +15,18 @@ class MemoryWatch:
 
     def __init__(self, folders: Sequence[str], limit: int | None) -> None:
         self._folders, self._limit = tuple(folders), limit
-        self._seen = 0
+        self._seen = memory_kills(self._folders)
 
     def named(self, result: Result) -> Result:
-        """The result, as one that memory ended where the kernel has killed for it since the last failed command.
+        """The result, as one that memory ended where the kernel has killed for it since the last command.
 
         A command that succeeded although a child of it was killed is no such one.
         """
-        if not self._folders or (result.exit_code == 0 and result.ended == "exited"):
+        if not self._folders:
             return result
         kills = memory_kills(self._folders)
         killed, self._seen = kills - self._seen, kills
-        if killed <= 0 or result.ended != "exited":
+        if killed <= 0 or result.exit_code == 0 or result.ended != "exited":
             return result
         return dataclasses.replace(
             result, ended="memory", output=with_line(result.output, memory_line(self._limit))

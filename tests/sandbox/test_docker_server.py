@@ -83,6 +83,8 @@ async def test_a_command_that_memory_ended_says_so(docker_backend, docker_rootfs
     assert (seen.ended, seen.exit_code) == ("memory", 137)
     assert seen.output.endswith("of memory was used]\n")
     assert (await box.run("exit 9")).ended == "exited"
+    assert (await box.run(f"sh -c '{greedy}' || true")).ended == "exited"
+    assert (await box.run("exit 9")).ended == "exited", "blamed for what a command before it did"
     seen = await box.run(f"echo begun; sh -c '{greedy}'; echo $?; exit 3")
     assert (seen.ended, seen.exit_code) == ("memory", 3) and seen.output.startswith("begun\n")
     assert (await box.run("kill -9 $$")).ended == "exited"
