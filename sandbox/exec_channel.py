@@ -93,7 +93,7 @@ class ExecChannel:
             output = _Output(output_limit)
             self._running, self._stopped = number, None
             try:
-                code, cut, late = await self._finish(number, b"".join(request), output, timeout)
+                code, cut, killed, late = await self._finish(number, b"".join(request), output, timeout)
             except SandboxDied as death:
                 if output.head:
                     death.add_note(
@@ -109,9 +109,9 @@ class ExecChannel:
             seconds = time.monotonic() - started
             stopped = self._stopped
         shown_text, cut = shown(bytes(output.head), bytes(output.tail), cut)
-        if stopped is not None:
+        if killed and stopped is not None:
             return Result(KILLED, with_line(shown_text, stopped[1]), stopped[0], cut, seconds)
-        if late:
+        if killed and late:
             return Result(124, shown_text, "timeout", cut, seconds)
         return Result(code, shown_text, "exited", cut, seconds)
 
@@ -209,8 +209,8 @@ class ExecChannel:
 
     async def _finish(
         self, number: int, request: bytes, into: _Output | _Taken | None, timeout: float
-    ) -> tuple[int, int, bool]:
-        """Send a request and take its answer in. -> (exit code, bytes cut, whether its time was over)
+    ) -> tuple[int, int, bool, bool]:
+        """Send a request and take its answer in. -> (exit code, bytes cut, whether it was killed, or its time over)
 
         A request that is cancelled goes on in the sandbox until the next one, which ends it there.
         """
@@ -224,7 +224,7 @@ class ExecChannel:
                     raise self._died(f"its server did not answer within {GRACE:.0f} s of a kill")
                 late, deadline = True, time.monotonic() + GRACE
                 if not isinstance(into, _Output):
-                    return 0, 0, True
+                    return 0, 0, False, True
                 await self._send(wire.frame(wire.KILL, number), GRACE)
                 continue
             kind, about, fields = answer
@@ -234,8 +234,7 @@ class ExecChannel:
                 if about > number:
                     raise wire.Malformed("an answer to what was not asked")
                 if (done := _taken_in(kind, fields, into)) is not None:
-                    code, cut, killed = done
-                    return code, cut, late and killed
+                    return *done, late
             except (wire.Malformed, ValueError, TypeError) as error:
                 raise self._died(f"its server spoke another language ({error})") from error
 

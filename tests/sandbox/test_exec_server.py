@@ -315,6 +315,42 @@ async def test_a_cancelled_command_ends_with_the_next(channel):
         os.unlink("/tmp/winnow-large")
 
 
+async def test_nothing_piles_up_in_the_server(channel, tmp_path):
+    def held():
+        pid = server_of(channel)
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return len(os.listdir(f"/proc/{pid}/fd")), pages
+
+    async def everything():
+        await run(channel, "echo x; (sleep 0.01 &)", stdin=b"x" * 1000)
+        await run(channel, "cat nowhere", cwd="/not/there")
+        await run(channel, ": '" + "x" * 150_000 + "'")
+        await channel.write(f"{tmp_path}/file", b"x" * 300_000)
+        await channel.read(f"{tmp_path}/file")
+        with contextlib.suppress(NotThere):
+            await channel.read(str(tmp_path))
+
+    for _ in range(10):
+        await everything()
+    await channel.kill_all()
+    files, pages = held()
+    for _ in range(100):
+        await everything()
+    await channel.kill_all()
+    after = held()
+    assert after[0] == files and after[1] < pages + 256
+
+
+async def test_a_stop_that_crosses_the_end_changes_nothing(channel):
+    for _ in range(20):
+        running = asyncio.ensure_future(run(channel, "exit 5"))
+        await asyncio.sleep(0.001)
+        await channel.stop("disk", "[killed]")
+        result = await running
+        assert (result.exit_code, result.ended) in ((5, "exited"), (137, "disk"))
+        assert ("[killed]" in result.output) == (result.ended == "disk")
+
+
 WAYS_TO_THE_SERVER = [
     "/proc/self/exe",
     "/proc/self/mem",
