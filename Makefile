@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
-# What the sandboxes need: bubblewrap and, where it can be had, Docker's engine (as root on Debian; else it says what to do).
+# Docker's engine, where it can be had (as root on Debian; else it says what to do): overlay sandboxes need nothing.
 sandboxes:
 	@sh docker/setup-debian.sh
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Sets up what Winnow's sandboxes need on Debian and its kin: bubblewrap and, where it can be had, Docker's engine.
-# Run as root; run again it finds everything in place and ends at once. It never fails its caller: bubblewrap alone is
-# enough, and where nothing can be done it says what to do and lets the tests and the demo speak for themselves.
+# Sets up what Winnow's sandboxes may use on Debian and its kin: Docker's engine, where it can be had.
+# Run as root; run again it finds everything in place and ends at once. It never fails its caller: overlay sandboxes
+# need only the kernel, and where nothing can be done it says what to do and lets the tests and the demo speak.
 set -u
 
 log=/var/log/winnow-dockerd.log
@@ -72,35 +72,28 @@ wait_for_engine() {
     return 1
 }
 
-if have bwrap && engine_answers; then
+if engine_answers; then
     exit 0
 fi
 
 if [ "$(uname -s)" != Linux ]; then
-    engine_answers || say "start Docker Desktop or colima: on this system sandboxes are Docker's."
+    say "start Docker Desktop or colima: on this system sandboxes are Docker's."
     exit 0
 fi
 
 if [ "$(id -u)" -ne 0 ] || ! have apt-get; then
-    have bwrap || say "bubblewrap is missing: install it with your package manager (Debian: sudo apt-get install bubblewrap)."
-    engine_answers || say "no Docker engine answers: bubblewrap suffices; for Docker start the engine (sudo systemctl start docker)."
+    say "no Docker engine answers: overlay sandboxes suffice; for Docker start it (sudo systemctl start docker)."
     exit 0
 fi
 
-if ! have bwrap; then
-    install bubblewrap || say "bubblewrap could not be installed (apt-get install bubblewrap says why): sandboxes need Docker then."
+if ! have dockerd && ! install docker.io; then
+    say "Docker's engine could not be installed (apt-get install docker.io says why): overlay sandboxes suffice."
+    exit 0
 fi
-
-if ! engine_answers; then
-    if ! have dockerd && ! install docker.io; then
-        say "Docker's engine could not be installed (apt-get install docker.io says why): bubblewrap suffices."
-        exit 0
-    fi
-    have dockerd && start_engine
-    if wait_for_engine; then
-        say "Docker's engine answers"
-    else
-        say "Docker's engine does not start here ($log or journalctl -u docker says why): bubblewrap suffices."
-    fi
+start_engine
+if wait_for_engine; then
+    say "Docker's engine answers"
+else
+    say "Docker's engine does not start here ($log or journalctl -u docker says why): overlay sandboxes suffice."
 fi
 exit 0

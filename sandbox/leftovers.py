@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from .inside.cgroups import sweep
 from .layers import own, run_folder
 from .protocol import SandboxError
 
@@ -33,6 +34,8 @@ def _removed(folder: Path) -> bool:
     owned = own(folder)
     if owned is None:
         return False
+    # A launcher that was killed could not take its control groups away; its sandboxes ended with their streams.
+    sweep(folder.name, kill=True, everywhere=True)
     owned.release()
     return True
 
