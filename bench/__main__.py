@@ -25,6 +25,11 @@ PEERS = HERE / ".venv-bench"
 
 def main() -> None:
     asked = _asked()
+    if asked.kept:
+        told = json.loads(Path(asked.kept).read_text())
+        print(told["machine"])
+        report.show(told["figures"], _titles(asked.arms), markdown=asked.markdown)
+        return
     with ExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="winnow-bench-")))
         log = ends.enter_context(open(asked.log, "w"))
@@ -44,7 +49,11 @@ def main() -> None:
         told = {"machine": machine.described(), "rounds": asked.rounds, "figures": found}
         Path(asked.json).write_text(json.dumps(told, indent=1) + "\n")
     print(machine.described())
-    report.show(found, [about for about in ARMS if about.name in asked.arms], markdown=asked.markdown)
+    report.show(found, _titles(asked.arms), markdown=asked.markdown)
+
+
+def _titles(names: list[str]) -> list[About]:
+    return [about for about in ARMS if about.name in names]
 
 
 def _rounds(
@@ -117,6 +126,7 @@ def _asked() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one small round: does everything run?")
     parser.add_argument("--json", metavar="FILE", help="keep every sample here")
+    parser.add_argument("--from", dest="kept", metavar="FILE", help="only print what was kept so")
     parser.add_argument("--markdown", action="store_true", help="print tables for a document")
     parser.add_argument("--log", default=os.devnull, help="what the arms print")
     asked = parser.parse_args()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import MARKDOWN
 from rich.console import Console
@@ -11,36 +11,35 @@ from rich.table import Table
 
 from .arms import ARMS, About
 from .measures import measure
-from .measures.figure import Figure, Goal
+from .measures.figure import Figure
 
 Found = Mapping[str, Mapping[str, Mapping[str, list[float] | str]]]
 """measure -> figure -> arm -> samples, or why there are none."""
 
 
 def show(found: Found, arms: Sequence[About], *, markdown: bool = False) -> None:
-    """Print a table for each figure, then the goals."""
+    """Print a table for each figure, then all medians, their ratios to Winnow overlay's, and the goals.
+
+    markdown: for a document, and without the tables of single figures.
+    """
     console = Console()
     if markdown or not console.is_terminal:
-        console = Console(width=150)
-    for name, figures in found.items():
-        what = measure(name)
-        for key, figure in what.FIGURES.items():
-            console.print(_table(figure, key, figures.get(key, {}), arms, what.GOALS, markdown))
-            console.print()
+        console = Console(width=400 if markdown else 180)
+    if not markdown:
+        for name, figures in found.items():
+            for key, figure in measure(name).FIGURES.items():
+                console.print(_table(figure, figures.get(key, {}), arms))
+                console.print()
+    console.print(_medians(found, arms, markdown))
+    console.print()
+    console.print(_ratios(found, arms, markdown))
+    console.print()
     console.print(_goals(found, markdown))
 
 
-def _table(
-    figure: Figure,
-    key: str,
-    samples: Mapping[str, list[float] | str],
-    arms: Sequence[About],
-    goals: Sequence[Goal],
-    markdown: bool,
-) -> Table:
-    table = Table(
-        title=figure.title, title_justify="left", box=MARKDOWN if markdown else None, pad_edge=markdown
-    )
+def _table(figure: Figure, samples: Mapping[str, list[float] | str], arms: Sequence[About]) -> Table:
+    """One figure, all arms below each other."""
+    table = _empty(figure.title, False)
     table.add_column("arm")
     for head in (
         f"median {figure.unit}".strip(),
@@ -68,8 +67,44 @@ def _table(
     return table
 
 
+def _medians(found: Found, arms: Sequence[About], markdown: bool) -> Table:
+    """All figures, all arms side by side."""
+    table = _empty("Medians", markdown)
+    table.add_column("")
+    for about in arms:
+        table.add_column(about.title, justify="right")
+    for title, figure, medians in _each(found):
+        unit = f" ({figure.unit})" if figure.unit else ""
+        cells = [number(middle) if (middle := medians.get(about.name)) is not None else "" for about in arms]
+        table.add_row(title + unit, *cells)
+    return table
+
+
+def _ratios(found: Found, arms: Sequence[About], markdown: bool) -> Table:
+    """The same, each as so many times Winnow overlay's."""
+    table = _empty("Of Winnow overlay", markdown)
+    table.add_column("")
+    for about in arms:
+        table.add_column(about.title, justify="right")
+    for title, _figure, medians in _each(found):
+        ours = medians.get("overlay")
+        table.add_row(title, *(_ratio(medians.get(about.name), ours) for about in arms))
+    return table
+
+
+def _each(found: Found) -> Iterator[tuple[str, Figure, dict[str, float | None]]]:
+    for name, figures in found.items():
+        for key, figure in measure(name).FIGURES.items():
+            samples = figures.get(key, {})
+            yield figure.title, figure, {arm: median(values, figure) for arm, values in samples.items()}
+
+
+def _empty(title: str, markdown: bool) -> Table:
+    return Table(title=title, title_justify="left", box=MARKDOWN if markdown else None, pad_edge=markdown)
+
+
 def _goals(found: Found, markdown: bool) -> Table:
-    table = Table(title="Goals", title_justify="left", box=MARKDOWN if markdown else None, pad_edge=markdown)
+    table = _empty("Goals", markdown)
     for head in ("what", "arm", "goal", "measured", ""):
         table.add_column(head)
     titles = {about.name: about.title for about in ARMS}
@@ -106,5 +141,5 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _ratio(value: float, beside: float | None) -> str:
-    return f"{number(value / beside)} x" if beside else ""
+def _ratio(value: float | None, beside: float | None) -> str:
+    return f"{number(value / beside)} x" if value is not None and beside else ""

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import Backend, Limits, Place, Sandbox, SandboxError, World, open_backend
+from sandbox.inside.cgroups import CONTROLLERS
+from sandbox.inside.launcher import SPARE
 
 Kind = Literal["overlay", "docker"]
 
@@ -37,9 +39,10 @@ SETTLES = 20.0
 GROWTH = 1 << 20
 """Bytes that a process may have grown between the third and the last quarter: what an allocator keeps in hand."""
 
-KEPT = {"docker": {"our descriptors": 8}}
+KEPT = {"docker": {"our descriptors": 8}, "overlay": {"control groups": SPARE * len(CONTROLLERS)}}
 """What a backend may hold more of than it did: connections that the engine's client keeps for the next calls, no more
-than were ever in use at once. They are closed with the backend."""
+than were ever in use at once, and the launcher's groups for sandboxes to come (at worst one in each hierarchy). They go
+with the backend."""
 
 LIMITS = Limits(memory=256 << 20, processes=32, timeout=30.0)
 

@@ -165,6 +165,8 @@ class DiskWatch:
         disk = watched.files.disk
         if disk is None:
             return time.monotonic() >= watched._rests_until
+        if watched._stood_at:  # it was over once: what others give back must not let it grow
+            return True
         return self._lost(disk) - (watched._lost_then or 0) > watched._most - watched._used
 
     def _lost(self, folder: Path) -> int:

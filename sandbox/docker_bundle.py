@@ -22,6 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .inside import seccomp
+
 INSIDE = "/dev/.winnow"
 """Where it is shown: /dev is the container's own, so no layer of a copy gets a folder of ours."""
 
@@ -30,6 +32,8 @@ OURS = "winnow."
 
 UNUSED = 7 * 86400
 """Seconds after which a bundle that nobody used goes, when another is made."""
+
+FILTER = "filter"
 
 MODULES = ("contained", "files", "output", "processes", "server", "wire")
 
@@ -68,11 +72,15 @@ class Bundle:
     folder: Path
     gnu: bool
 
-    def arguments(self, socket: str, home: str) -> list[str]:
-        """The container's command. Both are paths in the container."""
+    def arguments(self, socket: str, home: str, filtered: bool = False) -> list[str]:
+        """The container's command. Both are paths in the container. filtered: with Winnow's filter of system calls,
+        which takes that no new privileges can be had, on a machine that has one."""
         loader = [f"{INSIDE}/loader", *(["--inhibit-cache"] if self.gnu else [])]
         python = ["--library-path", f"{INSIDE}/libraries", f"{INSIDE}/bin/python3"]
-        return [*loader, *python, "-I", "-S", "-X", "utf8", "-c", _BEGIN, f"{INSIDE}/sandbox", socket, home]
+        words = [f"{INSIDE}/sandbox", socket, home]
+        if filtered and (self.folder / FILTER).exists():
+            words.append(f"{INSIDE}/{FILTER}")
+        return [*loader, *python, "-I", "-S", "-X", "utf8", "-c", _BEGIN, *words]
 
 
 def bundle(at: Path) -> Bundle:
@@ -151,6 +159,8 @@ def _make(folder: Path, python: str) -> None:
         shutil.copyfile(path, folder / "libraries" / name)
     if "musl" not in os.path.basename(loader):
         (folder / "gnu").touch()
+    if seccomp.HERE is not None:
+        (folder / FILTER).write_bytes(seccomp.HERE)
     (folder / "loader").write_bytes(Path(loader).read_bytes().replace(_PRELOAD, _NO_PRELOAD))
     _open_to_all(folder)
     (folder / "loader").chmod(0o111)
@@ -184,6 +194,6 @@ def _open_to_all(folder: Path) -> None:
 def _digest(python: str) -> str:
     seen = os.stat(python)
     about = hashlib.sha256(repr((sys.version, python, seen.st_size, seen.st_mtime_ns, _BEGIN)).encode())
-    for name in (*(f"inside/{name}.py" for name in MODULES), "docker_bundle.py"):
+    for name in (*(f"inside/{name}.py" for name in (*MODULES, "seccomp")), "docker_bundle.py"):
         about.update((Path(__file__).parent / name).read_bytes())
     return about.hexdigest()[:24]

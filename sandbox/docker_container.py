@@ -9,6 +9,7 @@ from typing import Any
 from .docker_client import Engine, Missing
 from .docker_disk import quota
 from .docker_line import First
+from .inside import seccomp
 from .owner import owner_label
 from .protocol import Limits, World
 from .without import limits_without
@@ -175,15 +176,10 @@ def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
             "no shifted user ids: this Docker daemon does not remap users, so root in a container is the host's root "
             "without capabilities"
         )
-    if "name=seccomp" in security and "profile=unconfined" in security:
-        missing.append("no system call filter: this Docker daemon was started with seccomp unconfined")
-    elif "seccomp" not in security:
-        missing.append("no system call filter: this Docker daemon has no seccomp")
-    elif _version(engine) < IO_URING_REFUSED:
-        missing.append(
-            "no refusal of io_uring: this Docker engine's filter of system calls lets it through (engines from 25 on "
-            "do not)"
-        )
+    if (
+        no_server or seccomp.HERE is None
+    ):  # else the exec server puts Winnow's own filter on, whatever the engine's is
+        missing += _filter_lacks(engine, security)
     if not info.get("MemoryLimit"):
         missing.append("no memory limit: the memory cgroup is not there")
     if not info.get("SwapLimit"):
@@ -200,3 +196,17 @@ def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
             f"({info.get('Driver')}) has no quota here, so the limit may be passed for about a second"
         )
     return tuple(missing)
+
+
+def _filter_lacks(engine: Engine, security: str) -> list[str]:
+    """What is missing from the engine's own filter of system calls."""
+    if "name=seccomp" in security and "profile=unconfined" in security:
+        return ["no system call filter: this Docker daemon was started with seccomp unconfined"]
+    if "seccomp" not in security:
+        return ["no system call filter: this Docker daemon has no seccomp"]
+    if _version(engine) < IO_URING_REFUSED:
+        return [
+            "no refusal of io_uring: this Docker engine's filter of system calls lets it through (engines from 25 on "
+            "do not)"
+        ]
+    return []

@@ -83,7 +83,8 @@ class DockerBackend:
         self._open: set[DockerSandbox] = set()
         self._closed = False
         self.disks = DiskWatch()
-        self.lines = Lines(progress)
+        # The filter takes that no new privileges can be had.
+        self.lines = Lines(progress, filtered=not self.without & {"seccomp", "privileges"})
 
     async def start(self, world: World, *, name: str, limits: Limits) -> DockerSandbox:
         """See `Backend.start`. The world's layer is made by the first start and waited for by the others."""

@@ -91,12 +91,17 @@ class Line(Protocol):
 
 
 class ServerLine:
-    """To an exec server. at: our folder, see docker_bundle.our_folder."""
+    """To an exec server. at: our folder, see docker_bundle.our_folder. filtered: see Bundle.arguments."""
 
     complaint = b""
 
     def __init__(
-        self, bundle: Bundle, at: Path, environment: Mapping[str, str], of_image: Mapping[str, str]
+        self,
+        bundle: Bundle,
+        at: Path,
+        environment: Mapping[str, str],
+        of_image: Mapping[str, str],
+        filtered: bool = True,
     ) -> None:
         # What no shell can export is left out, as a shell would.
         sayable = {name: value for name, value in of_image.items() if name.isidentifier() and name.isascii()}
@@ -111,7 +116,7 @@ class ServerLine:
             self.close()
             raise
         mounts = (_shown(bundle.folder, INSIDE), _shown(self._folder, LINE))
-        arguments = bundle.arguments(f"{LINE}/s", self._environment.get("HOME", ""))
+        arguments = bundle.arguments(f"{LINE}/s", self._environment.get("HOME", ""), filtered)
         # Nothing of the image's variables (LD_PRELOAD) is for the server.
         self.first = First(tuple(arguments), dict.fromkeys(of_image), mounts)
 

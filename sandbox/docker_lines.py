@@ -22,13 +22,13 @@ SMALL = Limits(memory=64 << 20, processes=8)
 class Lines:
     """served: a container's exec server has answered. no_server: why containers get a shell; empty where they do not.
 
-    progress: told when it turns out that they get a shell.
+    progress: told when it turns out that they get a shell. filtered: servers put Winnow's filter of system calls on.
     """
 
-    def __init__(self, progress: Callable[[str], None] | None) -> None:
+    def __init__(self, progress: Callable[[str], None] | None, filtered: bool = True) -> None:
         self.served = False
         self.no_server = ""
-        self._progress = progress
+        self._progress, self._filtered = progress, filtered
         self._bundling: asyncio.Task[tuple[Bundle, Path] | None] | None = None
 
     async def new(
@@ -38,7 +38,7 @@ class Lines:
         made = await self._bundled(engine)
         if made is None or self.no_server:
             return ShellLine(engine, environment)
-        return ServerLine(*made, environment, of_image)
+        return ServerLine(*made, environment, of_image, self._filtered)
 
     def falls_back(self, error: Exception) -> bool:
         """Whether a start that failed so is worth another try, from now on with a shell."""

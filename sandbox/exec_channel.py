@@ -23,6 +23,9 @@ GRACE = 10.0
 FILE_TIME = 120.0
 """Seconds for reading a file, or writing one piece of it."""
 
+AT_ONCE = 16
+"""Pieces of a file that are sent before the first answer is waited for."""
+
 LARGEST = 1 << 30
 """Bytes of a file that is read without a limit."""
 
@@ -155,18 +158,28 @@ class ExecChannel:
         where = _bytes(path)
         async with self._lock:
             await self._open()
-            for index, piece in enumerate(pieces):
-                number = self._next()
-                append, more = b"%d" % (index > 0), b"%d" % (index + 1 < len(pieces))
-                request = _request(wire.WRITE, number, where, b"%d" % mode, piece, append, more)
-                try:
-                    *_, late = await self._finish(number, request, None, FILE_TIME)
-                except _Failed as failed:
-                    if failed.why == wire.FULL:
-                        raise DiskFull(f"Writing {path} in the sandbox failed: its disk is full.") from None
-                    raise SandboxError(f"Writing {path} in the sandbox failed: {failed.text}.") from None
-                if late:
-                    raise SandboxError(f"Writing {path} in the sandbox took more than {FILE_TIME:.0f} s.")
+            for start in range(0, len(pieces), AT_ONCE):
+                numbered = {}
+                for index in range(start, min(start + AT_ONCE, len(pieces))):
+                    append, more = b"%d" % (index > 0), b"%d" % (index + 1 < len(pieces))
+                    fields = (where, b"%d" % mode, pieces[index], append, more)
+                    number = self._next()
+                    numbered[number] = _request(wire.WRITE, number, *fields)
+                await self._write(path, numbered)
+
+    async def _write(self, path: str, requests: Mapping[int, bytes]) -> None:
+        """Send pieces of a file and wait for the word on each: the first that fails is the news."""
+        rest = b"".join(requests.values())
+        for number in requests:
+            try:
+                *_, late = await self._finish(number, rest, None, FILE_TIME)
+            except _Failed as failed:
+                if failed.why == wire.FULL:
+                    raise DiskFull(f"Writing {path} in the sandbox failed: its disk is full.") from None
+                raise SandboxError(f"Writing {path} in the sandbox failed: {failed.text}.") from None
+            if late:
+                raise SandboxError(f"Writing {path} in the sandbox took more than {FILE_TIME:.0f} s.")
+            rest = b""
 
     async def kill_all(self) -> None:
         """Kill every process of the sandbox but the server, and wait until they are gone. Raises SandboxDied."""
@@ -216,7 +229,8 @@ class ExecChannel:
         """
         deadline = time.monotonic() + timeout
         late = False
-        await self._send(request, timeout + GRACE)
+        if request:
+            await self._send(request, timeout + GRACE)
         while True:
             answer = await self._next_frame(deadline)
             if answer is None:

@@ -6,9 +6,9 @@ import pytest
 
 import agent
 from agent import AttemptSettings, Context, ContextFile, Ending, attempt, write_edit
+from agent.endings import KilledSandbox
 from environments import apply_patch
 from models import BudgetSpent, ContextOverflow, ServerFault
-from sandbox import SandboxDied
 
 SETTINGS = AttemptSettings(script_timeout=20)
 HEAD = "class Cart:\n    def __init__(self, prices):\n        self.prices = prices\n\n    def total(self):\n"
@@ -141,11 +141,11 @@ async def test_a_malformed_reply_leaves_the_edit_before_it(solve):
     [
         (ContextOverflow("too long"), Ending.CONTEXT_LIMIT),
         (BudgetSpent("spent"), Ending.COST_LIMIT),
-        (SandboxDied("gone"), Ending.KILLED_SANDBOX),
+        (KilledSandbox("gone"), Ending.KILLED_SANDBOX),
     ],
 )
 async def test_every_ending_keeps_the_last_edit(solve, last, ending):
-    deaths = {"editing-2": last} if isinstance(last, SandboxDied) else None
+    deaths = {"editing-2": last} if isinstance(last, KilledSandbox) else None
     candidate, _, _ = await solve([WRONG, RIGHT if deaths else last], deaths=deaths)
     assert candidate.ending is ending and candidate.patch and candidate.test and candidate.detail
 

@@ -3,8 +3,8 @@
 import pytest
 
 from agent import AttemptSettings, Ending, Script, write_test
+from agent.endings import KilledSandbox
 from models import BudgetSpent, Choice, ContextOverflow, Message, RateLimited, Refused, Reply, Usage
-from sandbox import SandboxDied
 
 SETTINGS = AttemptSettings(script_timeout=20)
 
@@ -122,7 +122,7 @@ async def test_other_errors_go_up(scripted, make_task, make_base, error):
 async def test_a_script_that_kills_its_sandbox_ends_the_machine_with_the_test_before(
     scripted, make_task, make_base
 ):
-    deaths = {"testing-2": SandboxDied("out of memory")}
+    deaths = {"testing-2": KilledSandbox("out of memory")}
     result, _ = await machine(
         scripted, make_task, make_base, [test_block(2, "one"), test_block(2, "two")], deaths=deaths
     )

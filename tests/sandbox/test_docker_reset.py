@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -59,26 +60,32 @@ GIVEN_UP = {
     "a System V semaphore": "perl -e 'semget(4711, 1, 01600) // die $!'",
     "System V shared memory": "perl -e 'shmget(4711, 1024, 01600) // die $!'",
     "the hosts file": "echo '127.0.0.1 evil' >>/etc/hosts",
-    "limits of its first processes": (
-        "for p in /proc/[0-9]*; do prlimit --nofile=100:100 --pid ${p#/proc/}; done 2>/dev/null; true"
-    ),
     "a device's mode": "chmod 600 /dev/null",
 }
 """What is not undone: the next has another container."""
 
+LIMITS_OF_OTHERS = (
+    "for p in /proc/[0-9]*; do prlimit --nofile=100:100 --pid ${p#/proc/}; done 2>/dev/null; true"
+)
 
-@pytest.fixture
-async def parent(docker_backend, tmp_path: Path):
+
+async def patched(backend, tmp_path: Path):
     """A patched sandbox, as the matrix makes one for a candidate."""
     source = tmp_path / "repo"
     (source / "deep").mkdir(parents=True)
     (source / "file").write_text("the text\n")
     (source / "deep/file").write_text("deep\n")
     world = World(root=HostRoot(), places=(Place(source, "/srv/repo"),), workdir="/srv/repo")
-    base = await docker_backend.start(world, name="base", limits=Limits())
+    base = await backend.start(world, name="base", limits=Limits())
     await base.run("true")  # as a base is checked: copies start from a committed layer
     sandbox = await base.copy("patched")
     await sandbox.write("patched", b"by the candidate\n")
+    return sandbox
+
+
+@pytest.fixture
+async def parent(docker_backend, tmp_path: Path):
+    sandbox = await patched(docker_backend, tmp_path)
     yield sandbox
     await sandbox.close()
 
@@ -115,6 +122,21 @@ async def test_what_cannot_be_undone_is_given_up(parent):
         assert plain(after.output) == plain(before.output), what
         assert other != container and not after.reused, what
         container = other
+
+
+async def test_changed_limits_of_the_first_process_are_given_up_where_no_filter_forbids_them(tmp_path):
+    for without, given_up in (((), False), (("seccomp",), True)):
+        backend = DockerBackend(f"test{secrets.token_hex(4)}", without=without)
+        try:
+            folder = tmp_path / f"without-{len(without)}"
+            parent = await patched(backend, folder)
+            before, first = await turn(parent, LOOK)
+            await turn(parent, LIMITS_OF_OTHERS)
+            after, second = await turn(parent, LOOK)
+            assert after.output == before.output or given_up
+            assert (first != second, not after.reused) == (given_up, given_up)
+        finally:
+            await backend.close()
 
 
 async def test_a_port_that_is_still_busy_is_given_up(parent):
