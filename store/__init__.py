@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from store.errors import NoSuchRun, RunBusy, StepChanged, StoreError
-from store.rows import Key, Part, ResultRow, RunRow, Step, TaskRow, Totals, TrajectoryRow
+from store.rows import Key, Part, ResultRow, RunRow, Spent, Step, TaskRow, Totals, TrajectoryRow
 
 if TYPE_CHECKING:
     from store.house import Store, open_store
@@ -31,6 +31,7 @@ __all__ = [
     "ResultRow",
     "RunBusy",
     "RunRow",
+    "Spent",
     "Step",
     "StepChanged",
     "Store",

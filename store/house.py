@@ -11,12 +11,12 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
-from store import runs
+from store import readings, runs
 from store.database import Database, open_database
 from store.errors import StoreError
 from store.journal import Journal
 from store.lease import Leases
-from store.rows import Part, ResultRow, RunRow, Status, Step, TaskRow, Totals, TrajectoryRow
+from store.rows import Part, ResultRow, RunRow, Spent, Status, Step, TaskRow, Totals, TrajectoryRow
 from store.steps import add_up, read_steps, steps_of
 from store.texts import read_texts, storable
 from store.writer import Rows, Writer
@@ -155,6 +155,18 @@ class Store:
         """A task's results by kind and name, all kinds by default."""
         with self._database.read() as connection:
             return runs.read_results(connection, run, task, kind)
+
+    def each_trajectory(self, run: str) -> Iterator[TrajectoryRow]:
+        """The trajectories of all tasks, a page at a time, in the order in which they were first written."""
+        return readings.each_trajectory(self._database, run)
+
+    def each_result(self, run: str, kind: str) -> Iterator[ResultRow]:
+        """The results of one kind of all tasks, a page at a time, in the order in which they were first written."""
+        return readings.each_result(self._database, run, kind)
+
+    def spent(self, run: str) -> list[Spent]:
+        """What the steps of each trajectory add up to, by task and trajectory."""
+        return readings.spent(self._database, run)
 
     def journal(self, run: str, task: str) -> Journal:
         """The journal of a task, all its steps in memory. Hold the run's lease while you write to it."""

@@ -118,3 +118,13 @@ class Totals:
     cost: float = 0.0
     unpriced: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent(Totals):
+    """What one trajectory's steps add up to. began, ended: unix time of its first step's start, its last one's end."""
+
+    task: str = ""
+    trajectory: str = ""
+    began: float = 0.0
+    ended: float = 0.0

@@ -99,13 +99,14 @@ def read_steps(database: Database, where: ColumnElement[bool]) -> Iterator[Step]
         last = rows[-1].id if rows else end
 
 
-def add_up(database: Database, where: ColumnElement[bool]) -> Totals:
+def sums() -> list[Any]:
+    """The columns of `Totals`, over whatever steps a query picks."""
     asks = steps.c.kind == "ask"
 
     def total(column: Any, zero: float) -> Any:
         return func.coalesce(func.sum(column), zero).label(column.name)
 
-    sums = select(
+    return [
         func.count().filter(asks).label("asks"),
         func.count().filter(steps.c.kind == "run").label("runs"),
         total(steps.c.prompt_tokens, 0),
@@ -114,6 +115,9 @@ def add_up(database: Database, where: ColumnElement[bool]) -> Totals:
         total(steps.c.cost, 0.0),
         func.count().filter(asks, steps.c.cost.is_(None)).label("unpriced"),
         total(steps.c.seconds, 0.0),
-    )
+    ]
+
+
+def add_up(database: Database, where: ColumnElement[bool]) -> Totals:
     with database.read() as connection:
-        return Totals(**connection.execute(sums.where(where)).one()._mapping)
+        return Totals(**connection.execute(select(*sums()).where(where)).one()._mapping)

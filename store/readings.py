@@ -1,0 +1,60 @@
+"""Readings of a whole run: a page at a time, whatever its size, and never with a transaction held open meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Row, Table, func, select
+
+from store.database import Database
+from store.rows import ResultRow, Spent, TrajectoryRow
+from store.schema import results, steps, trajectories
+from store.steps import steps_of, sums
+
+PAGE = 500  # rows read at once
+
+
+def each_trajectory(database: Database, run: str) -> Iterator[TrajectoryRow]:
+    """In the order in which they were first written."""
+    for row in _each(database, trajectories, run):
+        yield TrajectoryRow(
+            row.run, row.task, row.trajectory, row.ending, row.is_result, row.detail, row.body
+        )
+
+
+def each_result(database: Database, run: str, kind: str) -> Iterator[ResultRow]:
+    """Those of one kind, in the order in which they were first written."""
+    for row in _each(database, results, run, kind):
+        yield ResultRow(row.run, row.task, row.kind, row.name, row.body)
+
+
+def spent(database: Database, run: str) -> list[Spent]:
+    """What the steps of each trajectory add up to, by task and trajectory. One pass; no text is read."""
+    query = (
+        select(
+            steps.c.task,
+            steps.c.trajectory,
+            func.min(steps.c.started).label("began"),
+            func.max(steps.c.started + steps.c.seconds).label("ended"),
+            *sums(),
+        )
+        .where(steps_of(run))
+        .group_by(steps.c.task, steps.c.trajectory)
+        .order_by(steps.c.task, steps.c.trajectory)
+    )
+    with database.read() as connection:
+        return [Spent(**row._mapping) for row in connection.execute(query)]
+
+
+def _each(database: Database, table: Table, run: str, kind: str | None = None) -> Iterator[Row]:
+    last = 0
+    while True:
+        where = (table.c.run == run) & (table.c.id > last)
+        if kind is not None:
+            where &= table.c.kind == kind
+        with database.read() as connection:
+            rows = connection.execute(select(table).where(where).order_by(table.c.id).limit(PAGE)).all()
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        last = rows[-1].id
