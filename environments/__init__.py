@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .task import Recipe, Snapshot, Task
 
 if TYPE_CHECKING:
+    from .datasets import BadRow, Dataset, DatasetError, Pick, folder_name, read_dataset
     from .detection import Overrides, detect
     from .grading import Gold, Verdict, grade, grade_twice, test_machinery
     from .history import NotSealed, verify_sealed
+    from .instance import Instance, Reference
     from .issue_text import IssueError, read_issue
     from .patches import (
         Change,
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from .world_check import WorldWrong, check
 
 _LATER = {
+    "datasets": ("BadRow", "Dataset", "DatasetError", "Pick", "folder_name", "read_dataset"),
     "detection": ("Overrides", "detect"),
     "grading": ("Gold", "Verdict", "grade", "grade_twice", "test_machinery"),
     "history": ("NotSealed", "verify_sealed"),
+    "instance": ("Instance", "Reference"),
     "issue_text": ("IssueError", "read_issue"),
     "patches": (
         "Change",
@@ -61,15 +65,21 @@ _LATER = {
 _ROOM_OF = {name: file for file, names in _LATER.items() for name in names}
 
 __all__ = [
+    "BadRow",
     "Change",
+    "Dataset",
+    "DatasetError",
     "GitFailed",
     "Gold",
+    "Instance",
     "IssueError",
     "NotSealed",
     "Outcome",
     "Overrides",
     "PatchFails",
+    "Pick",
     "Recipe",
+    "Reference",
     "RepositoryError",
     "SetupFailed",
     "Snapshot",
@@ -83,12 +93,14 @@ __all__ = [
     "check",
     "detect",
     "diff",
+    "folder_name",
     "freeze",
     "grade",
     "grade_twice",
     "is_test",
     "languages_of",
     "prepare_task",
+    "read_dataset",
     "read_issue",
     "read_log",
     "repository_name",

@@ -41,13 +41,14 @@ def read_issue(source: str, stdin: IO[Any] | None = None, *, api: str = "https:/
         )
     else:
         where, content = "the text given", source.encode("utf-8", "surrogatepass")
-    text = _as_text(content)
+    text = issue_from(content)
     if not text:
         raise IssueError(f"the issue is empty ({where}): say what is wrong and what should happen")
     return text
 
 
-def _as_text(content: bytes) -> str:
+def issue_from(content: bytes) -> str:
+    """The text of an issue: UTF-8 with LF at line ends, no control characters, at most 1 MB, which a last line says."""
     kept = content[:_LIMIT]
     text = kept.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("\ufffd", text).strip()

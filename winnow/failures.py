@@ -9,7 +9,15 @@ INTERRUPTED = 130
 
 def explain(error: BaseException) -> tuple[str, int] | None:
     """(sentence, exit code) for errors that a user or the world can cause, None for bugs."""
-    from environments import IssueError, NotSealed, PatchFails, RepositoryError, SetupFailed, WorldWrong
+    from environments import (
+        DatasetError,
+        IssueError,
+        NotSealed,
+        PatchFails,
+        RepositoryError,
+        SetupFailed,
+        WorldWrong,
+    )
     from models import ModelError
     from sandbox import SandboxError, WrongRoot
     from store import NoSuchRun, RunBusy, StepChanged, StoreError
@@ -22,6 +30,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .worlds import NoBackend
 
     users = (
+        DatasetError,
         IssueError,
         NotSealed,
         PatchFails,

@@ -1,0 +1,14 @@
+"""datasets: rows of files, folders and Hugging Face datasets, each split at once into an issue and its reference.
+
+`read_dataset` is the whole of it: it takes a name and a `Pick` and hands back a `Dataset`. docs/datasets.md tells what
+names there are. Attempts and selection must not import this (SAFETY 3): a contract in pyproject.toml keeps it so.
+"""
+
+from __future__ import annotations
+
+from .dataset import BadRow, Dataset, DatasetError
+from .names import folder_name
+from .pick import Pick
+from .read import read_dataset
+
+__all__ = ["BadRow", "Dataset", "DatasetError", "Pick", "folder_name", "read_dataset"]

@@ -1,0 +1,163 @@
+"""One row as a dataset has it, and its columns read with their types: what is wrong with one is a sentence."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class WrongRow(Exception):
+    """A row that cannot be used. The message says why; the reader adds where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """place: "FILE, line 7" or "FILE, row 7". values: by column. Null and a column that is not there are the same.
+
+    A method's `names` are the column's names in the datasets that have it; the first that says something counts. Each
+    raises WrongRow for a value of another type.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+
+    def has(self, *names: str) -> bool:
+        """Whether one of the columns says something."""
+        return self._find(names) is not None
+
+    def text(self, *names: str) -> str:
+        """ "" where none says anything. Half a surrogate pair, which UTF-8 cannot hold, is replaced."""
+        found = self._find(names)
+        if found is None:
+            return ""
+        name, value = found
+        if not isinstance(value, str):
+            hint = " (put it in quotes)" if isinstance(value, int | float) else ""
+            raise WrongRow(f"{name} is {_kind(value)}, not text{hint}")
+        return _SURROGATES.sub("\ufffd", value)
+
+    def needed(self, *names: str) -> str:
+        """A text that must be there and say something."""
+        text = self.text(*names)
+        if not text.strip():
+            missing = not any(name in self.values for name in names)
+            known = " or ".join(names)
+            have = ", ".join(sorted(self.values)[:20]) or "none"
+            raise WrongRow(
+                f"column {known} is missing (it has {have})" if missing else f"{names[0]} is empty"
+            )
+        return text
+
+    def word(self, *names: str) -> str:
+        """A text that ends up in a command line or a path: no blanks, no control characters, no "-" at its start."""
+        text = self.text(*names).strip()
+        if re.search(r"[\s\x00-\x1f\x7f]", text) or text.startswith("-"):
+            raise WrongRow(f"{self._name(names)} is {_short(text)}, which has blanks or starts with a dash")
+        return text
+
+    def needed_word(self, *names: str) -> str:
+        """As `word`, and it must be there."""
+        self.needed(*names)
+        return self.word(*names)
+
+    def list(self, *names: str) -> tuple[str, ...]:
+        """Texts, each once, given as a list, as JSON of a list in a text, or as Python writes a list."""
+        found = self._find(names)
+        if found is None:
+            return ()
+        name, value = found
+        if isinstance(value, str):
+            value = _parsed(value) if value.strip() else []
+        if isinstance(value, tuple):
+            value = list(value)
+        if not isinstance(value, list):
+            raise WrongRow(f"{name} is {_kind(value)}, not a list of texts")
+        for each in value:
+            if not isinstance(each, str):
+                raise WrongRow(f"{name} has {_kind(each)} in it, not only texts")
+        return tuple(dict.fromkeys(_SURROGATES.sub("\ufffd", each) for each in value))
+
+    def mapping(self, *names: str) -> dict[str, Any]:
+        """An object, given as one or as JSON of one in a text; {} where none says anything."""
+        found = self._find(names)
+        if found is None:
+            return {}
+        name, value = found
+        if isinstance(value, str):
+            value = _parsed(value) if value.strip() else {}
+        if not isinstance(value, dict):
+            raise WrongRow(f"{name} is {_kind(value)}, not an object")
+        return value
+
+    def moment(self, *names: str) -> str:
+        """A date as ISO 8601, given so, as a timestamp, or in seconds or milliseconds since 1970; "" for none."""
+        found = self._find(names)
+        if found is None:
+            return ""
+        name, value = found
+        if isinstance(value, date):
+            return _iso(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                # Seconds reach 10^11 in the year 5138, milliseconds did in 1973.
+                return _iso(datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC))
+            except (OverflowError, OSError, ValueError):
+                raise WrongRow(f"{name} is {_short(str(value))}, which is no date") from None
+        text = self.text(name).strip()
+        if not text:
+            return ""
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            raise WrongRow(
+                f"{name} is {_short(text)}, which is no date (such as 2021-05-13T21:32:41Z)"
+            ) from None
+        return text
+
+    def within(self, *names: str) -> Row:
+        """The object in a column as a row of its own, empty where there is none."""
+        return Row(self.place, self.mapping(*names))
+
+    def _find(self, names: tuple[str, ...]) -> tuple[str, Any] | None:
+        return next(((name, self.values[name]) for name in names if self.values.get(name) is not None), None)
+
+    def _name(self, names: tuple[str, ...]) -> str:
+        found = self._find(names)
+        return found[0] if found else names[0]
+
+
+def shell_lines(commands: tuple[str, ...] | list[str]) -> str:
+    """Commands as one shell text, blank ones left out."""
+    return "\n".join(each.strip() for each in commands if each.strip())
+
+
+def _parsed(text: str) -> Any:
+    """What JSON or a Python literal says, the text itself where it is neither."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "text" if isinstance(value, str) else f"a {type(value).__name__}")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _iso(moment: date) -> str:
+    return moment.isoformat()
