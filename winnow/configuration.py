@@ -1,20 +1,24 @@
-"""All that a run is configured by: one pydantic model, filled from a preset, then from the command line.
+"""All that a run is configured by: one pydantic model, filled from a preset and from what the user says over it.
 
 A run keeps its configuration in the store, so that a resumed run goes on under the same one. Keys of providers are
-never part of it.
+never part of it. Where values come from, and which of them wins, is in `configuration_sources`.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent import AttemptSettings, ContextSettings
 from selection import SelectionSettings
+
+NONE: Final = object()
+"""Stands for a None that was said, in what is merged over other values."""
 
 
 class WrongConfiguration(Exception):
@@ -32,6 +36,10 @@ class BudgetSettings(BaseModel):
     """Prompt and completion tokens together."""
     seconds: float | None = Field(None, gt=0)
     """Wall time in seconds of one session of the run."""
+    usd_per_issue: float | None = Field(None, gt=0)
+    """Money in USD for one issue with all its attempts and its selection."""
+    tokens_per_issue: int | None = Field(None, gt=0)
+    """Prompt and completion tokens for one issue."""
 
 
 class ModelSettings(BaseModel):
@@ -66,6 +74,44 @@ class SandboxSettings(BaseModel):
     disk: int | None = 8 * 2**30
 
 
+class LimitSettings(BaseModel):
+    """How much of the machine a run takes at once, and how often it tries what the world failed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issues: int = Field(16, ge=1)
+    """Issues under way at most; only these have their journals and conversations in memory."""
+    sandboxes: int | None = Field(None, ge=1)
+    """Sandboxes alive at most; None: eight for each processor. One that is only copied from does not count."""
+    executions: int | None = Field(None, ge=1)
+    """Commands running in sandboxes at most; None: as many as there are processors."""
+    builds: int = Field(2, ge=1)
+    """Worlds built at once."""
+    rounds: int = Field(3, ge=1)
+    """Turns that an issue gets in one session of a batch while the world fails it (builds too)."""
+    pause: float = Field(30.0, ge=0)
+    """Seconds before the second turn; twice as many before each further one."""
+
+
+class DataSettings(BaseModel):
+    """Which issues a batch is about, and what their worlds are made from. Paths are absolute."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    """As the command named it."""
+    digest: str
+    """Of the selected rows (environments.datasets)."""
+    selection: dict[str, Any] = Field(default_factory=dict)
+    """--filter, --slice, --instances, --shuffle, --shard, as far as they were said."""
+    repos: str | None = None
+    """A folder of mirrors of the repositories."""
+    recipe: str | None = None
+    """Recipes written or mended by hand: a file or a folder."""
+    rootfs: str | None = None
+    """A root file system that worlds are built on."""
+
+
 class Configuration(BaseModel):
     """One run's whole configuration."""
 
@@ -81,6 +127,11 @@ class Configuration(BaseModel):
     selection: SelectionSettings = Field(default_factory=SelectionSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    data: DataSettings | None = None
+    """Of a batch; None: `winnow solve` was given one issue."""
+    forked_from: str | None = None
+    """The run whose answers are used again where the same is asked (`winnow resume RUN --fork`)."""
 
 
 def presets() -> dict[str, str]:
@@ -90,26 +141,44 @@ def presets() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text().splitlines()[0].lstrip("# ") for f in files}
 
 
-def configure(preset: str, overrides: dict[str, Any]) -> Configuration:
+def configure(preset: str, overrides: Mapping[str, Any]) -> Configuration:
     """A preset with `overrides` (nested dicts, None: not said) on top. Raises WrongConfiguration."""
     if preset not in presets():
-        raise WrongConfiguration(f"there is no preset {preset!r}; {_nearest(preset, list(presets()))}")
+        raise WrongConfiguration(f"there is no preset {preset!r}; {nearest(preset, list(presets()))}")
     text = (resources.files("winnow") / "presets" / f"{preset}.toml").read_text()
-    merged = _merge(tomllib.loads(text), overrides)
+    return validated({**merged(tomllib.loads(text), overrides), "preset": preset})
+
+
+def validated(values: Mapping[str, Any]) -> Configuration:
+    """The model of these values. Raises WrongConfiguration, naming the first wrong one and the nearest right key."""
     try:
-        return Configuration.model_validate({**merged, "preset": preset})
+        return Configuration.model_validate(_without_marks(values))
     except ValidationError as error:
         raise WrongConfiguration(_sentence(error)) from None
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `over` says on top, section by section; None in `over` says nothing (NONE says None)."""
+    result = dict(base)
     for key, value in over.items():
-        if isinstance(value, dict):
-            merged[key] = _merge(merged.get(key, {}), value)
+        if isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
         elif value is not None:
-            merged[key] = value
-    return merged
+            result[key] = value
+    return result
+
+
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_marks(below) for key, below in value.items()}
+    return None if value is NONE else value
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a sentence about a name that is not known."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
 
 
 def _sentence(error: ValidationError) -> str:
@@ -117,17 +186,15 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; {_nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+        return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: say it, there is no default"
     return f"{where}: {first['msg'].lower()} (got {first['input']!r})"
 
 
 def _keys(place: tuple[Any, ...]) -> list[str]:
     model: Any = Configuration
     for part in place:
-        model = model.model_fields[part].annotation
+        kinds = (model.model_fields[part].annotation, *get_args(model.model_fields[part].annotation))
+        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
     return list(model.model_fields)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"

@@ -1,0 +1,121 @@
+"""Where configuration comes from besides a preset: a file, the environment, `-o key=value`, and options of commands.
+
+Later ones win: the field's default, the preset, `--config FILE`, WINNOW_* variables, `-o`, the command's own options.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .configuration import NONE, Configuration, WrongConfiguration, configure, merged, nearest
+
+PREFIX = "WINNOW_"
+NESTED = "__"
+"""Between a section and its key: WINNOW_MODEL__CONCURRENCY is model.concurrency."""
+DEFAULT_PRESET = "codemonkeys"
+
+_OURS = ("data", "forked_from")
+"""What the commands themselves say of a run; no file or variable may."""
+
+
+def configured(
+    options: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    words: Iterable[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Configuration:
+    """The configuration from all its sources. options: nested, from the command's own options (None: not said).
+
+    Raises WrongConfiguration.
+    """
+    said = overrides(file, words, os.environ if environ is None else environ)
+    named = preset or said.pop("preset", None) or DEFAULT_PRESET
+    said.pop("preset", None)
+    return configure(named, merged(said, options))
+
+
+def overrides(file: Path | None, words: Iterable[str], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What file, environment and words say, the later over the former. Raises WrongConfiguration."""
+    said: dict[str, Any] = read_file(file) if file is not None else {}
+    for more in (from_environment(environ), from_words(words)):
+        said = merged(said, more)
+    for key in _OURS:
+        if key in said:
+            raise WrongConfiguration(f"{key!r} is what the command says of the run: it cannot be set")
+    return said
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A TOML file as nested values. Raises WrongConfiguration."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongConfiguration(f"the configuration {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongConfiguration(f"the configuration {path} is no TOML: {error}") from None
+
+
+def from_words(words: Iterable[str]) -> dict[str, Any]:
+    """["model.concurrency=8"] as nested values. Raises WrongConfiguration."""
+    said: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        names = key.strip().split(".")
+        if not equals or not all(names):
+            raise WrongConfiguration(f"-o {word}: write it as key=value, such as -o attempt.temperature=0.8")
+        said = _put(said, names, value.strip())
+    return said
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """WINNOW_ATTEMPTS and WINNOW_MODEL__CONCURRENCY as nested values.
+
+    Other variables with our prefix are no settings and left alone; one with a section that there is not is a mistake.
+    """
+    said: dict[str, Any] = {}
+    plain = {key for key, field in Configuration.model_fields.items() if field.annotation in (int, str)}
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or not value:
+            continue
+        names = variable.removeprefix(PREFIX).lower().split(NESTED)
+        if len(names) > 1 and names[0] not in Configuration.model_fields:
+            known = [key for key in Configuration.model_fields if key not in _OURS]
+            raise WrongConfiguration(f"the variable {variable} names no section; {nearest(names[0], known)}")
+        if len(names) > 1 or names[0] in plain:
+            said = _put(said, names, value)
+    return said
+
+
+def _put(said: dict[str, Any], names: list[str], value: str) -> dict[str, Any]:
+    """Text is left to the model to type; lists and tables are JSON, "none" is None."""
+    read: Any = value
+    if value.lower() == "none":
+        read = NONE
+    elif value[:1] in ("[", "{"):
+        try:
+            read = json.loads(value)
+        except ValueError as error:
+            raise WrongConfiguration(f"{'.'.join(names)}: {value!r} is no JSON: {error}") from None
+    for name in reversed(names):
+        read = {name: read}
+    return merged(said, read)
+
+
+def changed_keys(before: Configuration, after: Configuration) -> dict[str, tuple[Any, Any]]:
+    """Dotted key -> (before, after) of all that differs."""
+    return dict(_differences(before.model_dump(mode="json"), after.model_dump(mode="json"), ""))
+
+
+def _differences(before: Any, after: Any, place: str) -> Iterable[tuple[str, tuple[Any, Any]]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in before.keys() | after.keys():
+            yield from _differences(before.get(key), after.get(key), f"{place}.{key}" if place else key)
+    elif before != after:
+        yield place, (before, after)
