@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
-from store import readings, runs
+from store import aside, readings, runs
 from store.database import Database, open_database
 from store.errors import StoreError
 from store.journal import Journal
@@ -102,6 +102,25 @@ class Store:
         """Write a task of a run, or replace it. body: JSON text."""
         self._writer.do_rows(lambda: {"tasks": [{"run": run, "task": task, "body": storable(body)}]})
 
+    def put_tasks(self, run: str, bodies: Mapping[str, str]) -> None:
+        """Write many tasks of a run, by name: all of them, or none where it fails."""
+        rows = [{"run": run, "task": task, "body": storable(body)} for task, body in bodies.items()]
+        self._writer.do_rows(lambda: {"tasks": rows})
+
+    def set_config(self, run: str, config: str) -> None:
+        """Replace a run's configuration. config: JSON text."""
+        self._writer.do(partial(runs.set_config, run=run, config=config))
+
+    def task_names(self, run: str) -> list[str]:
+        """The names of a run's tasks, in the order in which they were first put."""
+        with self._database.read() as connection:
+            return runs.read_task_names(connection, run)
+
+    def task(self, run: str, task: str) -> TaskRow:
+        """One task of a run. Raises StoreError where it has none of this name."""
+        with self._database.read() as connection:
+            return runs.read_task(connection, run, task)
+
     def tasks(self, run: str) -> list[TaskRow]:
         """A run's tasks in the order in which they were first put."""
         with self._database.read() as connection:
@@ -167,6 +186,24 @@ class Store:
     def spent(self, run: str) -> list[Spent]:
         """What the steps of each trajectory add up to, by task and trajectory."""
         return readings.spent(self._database, run)
+
+    def endings(self, run: str) -> list[TrajectoryRow]:
+        """How every trajectory of all tasks stands, without the bodies: quick for thousands."""
+        with self._database.read() as connection:
+            return readings.endings(connection, run)
+
+    def set_aside(self, run: str, task: str, trajectory: str, *, answers: str = "") -> str:
+        """Give a trajectory's steps and its row a new name, so that it can be made anew; nothing is lost.
+
+        answers: only steps whose answer begins so are renamed. -> the new name, "redone-1/attempt-3": nothing that is
+        about trajectories by name takes it for one of theirs. Hold the run's lease.
+        """
+
+        def rename(connection: Connection) -> str:
+            self._leases.check(run)
+            return aside.set_aside(connection, run, task, trajectory, answers)
+
+        return self._writer.do(rename)
 
     def journal(self, run: str, task: str) -> Journal:
         """The journal of a task, all its steps in memory. Hold the run's lease while you write to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Row, Table, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
 from store.database import Database
 from store.rows import ResultRow, Spent, TrajectoryRow
@@ -26,6 +26,17 @@ def each_result(database: Database, run: str, kind: str) -> Iterator[ResultRow]:
     """Those of one kind, in the order in which they were first written."""
     for row in _each(database, results, run, kind):
         yield ResultRow(row.run, row.task, row.kind, row.name, row.body)
+
+
+def endings(connection: Connection, run: str) -> list[TrajectoryRow]:
+    """Every trajectory's row with an empty body, in the order in which they were first written."""
+    table = trajectories.c
+    query = select(table.task, table.trajectory, table.ending, table.is_result, table.detail)
+    rows = connection.execute(query.where(table.run == run).order_by(table.id))
+    return [
+        TrajectoryRow(run, row.task, row.trajectory, row.ending, row.is_result, row.detail, "")
+        for row in rows
+    ]
 
 
 def spent(database: Database, run: str) -> list[Spent]:

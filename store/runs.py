@@ -31,6 +31,11 @@ def set_status(connection: Connection, run: str, *, status: str, ended: float | 
         raise unknown(connection, run)
 
 
+def set_config(connection: Connection, run: str, *, config: str) -> None:
+    require(connection, run)
+    connection.execute(runs.update().where(runs.c.run == run).values(config=storable(config)))
+
+
 def require(connection: Connection, run: str) -> None:
     """Raises StoreError where there is no run of exactly this id."""
     if not connection.execute(select(runs.c.run).where(runs.c.run == run)).one_or_none():
@@ -67,6 +72,22 @@ def read_tasks(connection: Connection, run: str) -> list[TaskRow]:
     """In the order in which they were first put."""
     rows = connection.execute(select(tasks).where(tasks.c.run == run).order_by(tasks.c.id))
     return [TaskRow(row.run, row.task, row.body) for row in rows]
+
+
+def read_task_names(connection: Connection, run: str) -> list[str]:
+    """In the order in which they were first put."""
+    return list(
+        connection.execute(select(tasks.c.task).where(tasks.c.run == run).order_by(tasks.c.id)).scalars()
+    )
+
+
+def read_task(connection: Connection, run: str, task: str) -> TaskRow:
+    row = connection.execute(select(tasks).where(tasks.c.run == run, tasks.c.task == task)).one_or_none()
+    if row is None:
+        near = difflib.get_close_matches(task, read_task_names(connection, run), n=1, cutoff=0.0)
+        hint = f": the nearest is {near[0]}" if near else ""
+        raise StoreError(f"Run {run} has no task {task!r}{hint}")
+    return TaskRow(row.run, row.task, row.body)
 
 
 def read_trajectories(connection: Connection, run: str, task: str) -> list[TrajectoryRow]:
