@@ -15,7 +15,17 @@ from .task import Recipe, Snapshot, Task
 if TYPE_CHECKING:
     from .datasets import BadRow, Dataset, DatasetError, Pick, folder_name, read_dataset
     from .detection import Overrides, detect
-    from .grading import Gold, Verdict, grade, grade_twice, test_machinery
+    from .grading import (
+        Findings,
+        Gold,
+        Grade,
+        Verdict,
+        grade,
+        grade_instance,
+        grade_twice,
+        patch_digest,
+        test_machinery,
+    )
     from .history import NotSealed, verify_sealed
     from .instance import Instance, Reference
     from .issue_text import IssueError, read_issue
@@ -40,7 +50,17 @@ if TYPE_CHECKING:
 _LATER = {
     "datasets": ("BadRow", "Dataset", "DatasetError", "Pick", "folder_name", "read_dataset"),
     "detection": ("Overrides", "detect"),
-    "grading": ("Gold", "Verdict", "grade", "grade_twice", "test_machinery"),
+    "grading": (
+        "Findings",
+        "Gold",
+        "Grade",
+        "Verdict",
+        "grade",
+        "grade_instance",
+        "grade_twice",
+        "patch_digest",
+        "test_machinery",
+    ),
     "history": ("NotSealed", "verify_sealed"),
     "instance": ("Instance", "Reference"),
     "issue_text": ("IssueError", "read_issue"),
@@ -69,8 +89,10 @@ __all__ = [
     "Change",
     "Dataset",
     "DatasetError",
+    "Findings",
     "GitFailed",
     "Gold",
+    "Grade",
     "Instance",
     "IssueError",
     "NotSealed",
@@ -96,9 +118,11 @@ __all__ = [
     "folder_name",
     "freeze",
     "grade",
+    "grade_instance",
     "grade_twice",
     "is_test",
     "languages_of",
+    "patch_digest",
     "prepare_task",
     "read_dataset",
     "read_issue",

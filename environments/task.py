@@ -46,7 +46,8 @@ class Recipe:
     """How a repository's world is made and its tests are run; found by `detect` or said by the user.
 
     test_command: a shell line run at the repository's root, None where none is known. test_format: "pytest",
-    "unittest", "go", "cargo", "tap" or "exit" (the exit code is all there is): how to read what it prints.
+    "unittest", "listing" (a line "name ok" for each test below a heading for each file), "go", "cargo", "tap" or
+    "exit" (the exit code is all there is): how to read what it prints.
     setup: a shell script run once, with network, before the repository is frozen for use ("" for none).
     languages: of the sources, most files first ("python", "javascript", ...). places: further folders shown as private
     copies (a virtual environment outside the repository). why: how each thing was found, a sentence each.

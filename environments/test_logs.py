@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable
 
-Outcome = Literal["passed", "failed", "error", "skipped"]
-Results = dict[str, Outcome]
+from .listing_log import listing_log
+from .test_outcomes import Outcome, Results, merge
+from .unittest_log import unittest_log, unittest_titles
+
 EXIT = "(exit code)"
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_WORST: tuple[Outcome, ...] = ("error", "failed", "passed", "skipped")
 
 
 def read_log(test_format: str, log: str) -> tuple[Results, bool]:
@@ -25,18 +25,14 @@ def read_log(test_format: str, log: str) -> tuple[Results, bool]:
     return parser(plain(log)) if parser else ({}, False)
 
 
+def read_titles(test_format: str, log: str) -> Results:
+    """Outcomes by the first lines of docstrings, where the runner prints these beside, or for, the tests' names."""
+    return unittest_titles(plain(log)) if test_format == "unittest" else {}
+
+
 def plain(log: str) -> str:
     """Without colours and with plain line ends."""
     return _ANSI.sub("", log).replace("\r\n", "\n")
-
-
-def merge(pairs: Iterable[tuple[str, Outcome]]) -> Results:
-    """One outcome for each name: of several (a body and its teardown, two binaries) the worst."""
-    results: Results = {}
-    for name, outcome in pairs:
-        known = results.get(name)
-        results[name] = outcome if known is None else min(known, outcome, key=_WORST.index)
-    return results
 
 
 # pytest -rA, pytest -v ------------------------------------------------------------------------------------------------
@@ -106,62 +102,6 @@ def _without_message(text: str) -> str:
             return text[: bracket + closed.start() + 1]
         return text.rstrip() if text.rstrip().endswith("]") else text[:dash]
     return text[:dash]
-
-
-# unittest -v ----------------------------------------------------------------------------------------------------------
-
-_UNIT_WORDS: tuple[tuple[str, Outcome], ...] = (
-    ("unexpected success", "failed"),
-    ("expected failure", "passed"),
-    ("skipped", "skipped"),
-    ("FAIL", "failed"),
-    ("ERROR", "error"),
-    ("ok", "passed"),
-)
-_UNIT_NAME = re.compile(r"^(\w+) \(([\w.<>]+)\)")
-_UNIT_SKIPPED = re.compile(r" \.\.\. (skipped ['\"].*['\"])$")  # the reason may hold " ... ok"
-_UNIT_SECTION = re.compile(r"^(FAIL|ERROR): (\w+) \(([\w.<>]+)\)", re.MULTILINE)
-_UNIT_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
-_UNIT_END = re.compile(r"^(?:OK|FAILED|NO TESTS RAN)(?: \(.*\))?$", re.MULTILINE)
-
-
-def unittest_log(log: str) -> tuple[Results, bool]:
-    """The lines of -v, corrected by the sections on failures. Names: "test_x (module.Class)".
-
-    Python 3.11 prints "test_x (module.Class.test_x)": made the same. A test's own output may stand between its name
-    and its outcome.
-    """
-    pairs: list[tuple[str, Outcome]] = []
-    waiting = ""
-    for line in log.splitlines():
-        named = _UNIT_NAME.match(line)
-        if named and not line.startswith(("FAIL:", "ERROR:")):
-            waiting = _unit_name(*named.groups())
-        skipped = _UNIT_SKIPPED.search(line)
-        dots, tail = (" ... ", skipped.group(1)) if skipped else line.rpartition(" ... ")[1:]
-        outcome = _unit_outcome(tail if dots else line, alone=not dots)
-        if waiting and outcome and (dots or not named):
-            pairs.append((waiting, outcome))
-            waiting = ""
-    for word, method, where in _UNIT_SECTION.findall(log):
-        pairs.append((_unit_name(method, where), "failed" if word == "FAIL" else "error"))
-    results = merge(pairs)
-    ran = list(_UNIT_RAN.finditer(log))
-    whole = bool(ran) and bool(_UNIT_END.search(log, ran[-1].end()))
-    passed = sum(outcome == "passed" for outcome in results.values())
-    return results, whole and passed <= int(ran[-1].group(1))
-
-
-def _unit_outcome(text: str, *, alone: bool) -> Outcome | None:
-    for word, outcome in _UNIT_WORDS:
-        if text == word or (word == "skipped" and re.match(r"skipped ['\"]", text) and not alone):
-            return outcome
-    ending = re.search(r"(?:^|[^\w])(ok|FAIL|ERROR)$", text) if not alone else None
-    return dict(_UNIT_WORDS)[ending.group(1)] if ending else None
-
-
-def _unit_name(method: str, where: str) -> str:
-    return f"{method} ({where.removesuffix('.' + method)})"
 
 
 # go test -v, go test -json --------------------------------------------------------------------------------------------
@@ -275,7 +215,10 @@ def tap_log(log: str) -> tuple[Results, bool]:
 _PARSERS: dict[str, Callable[[str], tuple[Results, bool]]] = {
     "pytest": pytest_log,
     "unittest": unittest_log,
+    "listing": listing_log,
     "go": go_log,
     "cargo": cargo_log,
     "tap": tap_log,
 }
+FORMATS = frozenset(_PARSERS)
+"""What `read_log` reads; "exit" is none of them."""

@@ -6,14 +6,14 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 from sandbox import NotThere, Sandbox
 
 from .task import Recipe
-from .test_logs import EXIT, Outcome, plain, read_log
+from .test_logs import EXIT, FORMATS, Outcome, plain, read_log, read_titles
 from .test_xml import read_xml
 
 _XML_LIMIT = 64 * 2**20
@@ -26,6 +26,7 @@ class TestReport:
 
     ended: as in sandbox.Result; what a limit stopped is never whole. source: where the results come from. whole: the
     runner came to its end and its own counts agree with the results; a verdict needs that. output: without colours.
+    titles: outcomes by the first lines of docstrings, where the runner prints these.
     """
 
     __test__ = False
@@ -36,6 +37,7 @@ class TestReport:
     output: str
     source: Literal["xml", "log", "exit"] = "exit"
     whole: bool = False
+    titles: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 async def run_tests(
@@ -67,10 +69,11 @@ async def run_tests(
         results = read_xml(xml) if xml else None
         whole = results is not None and result.ended == "exited" and _agrees(results, result.exit_code)
         return TestReport(results or {}, result.exit_code, result.ended, output, "xml", whole)
-    if recipe.test_format in ("pytest", "unittest", "go", "cargo", "tap"):
+    if recipe.test_format in FORMATS:
         results, whole = read_log(recipe.test_format, output)
         whole = whole and result.ended == "exited" and _agrees(results, result.exit_code)
-        return TestReport(results, result.exit_code, result.ended, output, "log", whole)
+        titles = read_titles(recipe.test_format, output)
+        return TestReport(results, result.exit_code, result.ended, output, "log", whole, titles)
     good = result.exit_code == 0 and result.ended == "exited"
     whole = result.ended == "exited"
     return TestReport(
@@ -91,7 +94,7 @@ def command_for(recipe: Recipe, files: Sequence[str] | None) -> str:
         folders = sorted({str(PurePosixPath(name).parent) for name in names})
         names = ["./" + folder if folder != "." else "." for folder in folders]
         command = re.sub(r"\s+\./\.\.\.", "", command)
-    elif recipe.test_format != "pytest":
+    elif recipe.test_format not in ("pytest", "listing"):
         return command
     return f"{command} {' '.join(shlex.quote(name) for name in names)}"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from environments import Gold, Overrides, Task, Verdict, grade, prepare_task, run_tests
+from environments import Change, Gold, Overrides, Task, Verdict, grade, prepare_task, run_tests
 from store import Store
 
 from .base import Base
@@ -163,7 +163,7 @@ async def _grade(
         before = await run_tests(unfixed, task.recipe, files=[HIDDEN])
         await unfixed.close()
         gold = Gold(
-            files={HIDDEN: (fixed / HIDDEN).read_bytes()},
+            files={HIDDEN: Change((fixed / HIDDEN).read_bytes())},
             fail_to_pass=tuple((DATA / "fail_to_pass.txt").read_text().splitlines()),
             pass_to_pass=tuple(sorted(name for name, how in before.results.items() if how == "passed")),
         )

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from environments import (
+    Change,
     Gold,
     Overrides,
     SetupFailed,
@@ -32,7 +33,7 @@ RIGHT = BUGGY.replace(" + 1", "")
 TESTS = "from pkg import double\ndef test_zero(): assert double(0) in (0, 1)\ndef test_two(): assert double(2) == 4\n"
 HIDDEN = "from pkg import double\n\ndef test_four(): assert double(4) == 8\n\ndef test_old(): assert True\n"
 GOLD = Gold(
-    files={"tests/test_hidden.py": HIDDEN.encode()},
+    files={"tests/test_hidden.py": Change(HIDDEN.encode())},
     fail_to_pass=("tests/test_hidden.py::test_four",),
     pass_to_pass=("tests/test_hidden.py::test_old",),
 )

@@ -1,0 +1,29 @@
+"""Grading: hidden tests, which only this package can see, against one patch in a fresh sandbox (SAFETY 3, 4).
+
+`grade_instance` makes a `Grade` of a dataset row's candidate: both verdicts, every named test's outcome. `grade` is
+one run of it, against a `Gold` however it was made.
+"""
+
+from __future__ import annotations
+
+from .gold import CannotGrade, Gold, gold_of
+from .instance_grades import grade_instance, patch_digest
+from .machinery import test_machinery
+from .trial import Verdict, grade, grade_twice
+from .verdicts import Findings, Grade, NamedOutcome, Word
+
+__all__ = [
+    "CannotGrade",
+    "Findings",
+    "Gold",
+    "Grade",
+    "NamedOutcome",
+    "Verdict",
+    "Word",
+    "gold_of",
+    "grade",
+    "grade_instance",
+    "grade_twice",
+    "patch_digest",
+    "test_machinery",
+]

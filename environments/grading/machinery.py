@@ -1,0 +1,61 @@
+"""Which files decide how tests are run: a patch that changes them gets a second verdict without these changes."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..patches import Change
+from ..repository import head_entries
+from ..safe_git import git
+
+_MACHINERY = frozenset(
+    "conftest.py pytest.ini .pytest.ini tox.ini sitecustomize.py usercustomize.py .coveragerc noxfile.py "
+    "pytest.toml .pytest.toml".split()
+)
+
+
+def test_machinery(tree: Path, changes: Mapping[str, Change]) -> tuple[str, ...]:
+    """Which changed files decide how tests are run: conftest.py, test settings, what Python runs at its start.
+
+    A project's own test library (a package that it ships) is source, not machinery.
+    """
+    return tuple(
+        path for path, change in sorted(changes.items()) if _is_machinery(tree, path, change.content)
+    )
+
+
+test_machinery.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
+
+
+def _is_machinery(tree: Path, path: str, content: bytes | None) -> bool:
+    name = PurePosixPath(path).name
+    if name in _MACHINERY or name.endswith(".pth"):
+        return True
+    if name not in ("setup.cfg", "pyproject.toml"):
+        return False
+    entry = head_entries(tree).get(path)
+    before = git("cat-file", "blob", entry[1], git_dir=tree / ".git") if entry else b""
+    return _test_settings(name, before) != _test_settings(name, content or b"")
+
+
+def _test_settings(name: str, content: bytes) -> Any:
+    """The settings of test tools in a file; the whole text where it cannot be read."""
+    text = content.decode("utf-8", "replace")
+    try:
+        if name == "pyproject.toml":
+            tool = tomllib.loads(text).get("tool", {})
+            return {key: tool[key] for key in ("pytest", "coverage", "tox") if key in tool}
+        parser = configparser.RawConfigParser(strict=False)
+        parser.read_string(text)
+        sections = [
+            name
+            for name in parser.sections()
+            if name.startswith(("tool:pytest", "pytest", "coverage", "aliases"))
+        ]
+        return {section: dict(parser.items(section)) for section in sections}
+    except (ValueError, configparser.Error):
+        return text

@@ -1,0 +1,50 @@
+"""Finding a named test in what a run reported: datasets write the same test's name in several ways.
+
+The ways are those of the log readers that datasets were made with: a pytest id cut at its first space, a parameter
+that is a path cut to its last part, unittest's name with or without the method in its class's path, a docstring's
+first line in place of a name, a bare function name. A name is looked for as it is before any other way is tried; where
+several reported tests answer to one name, the worst outcome counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from ..test_logs import Outcome, merge
+from .verdicts import NamedOutcome
+
+_UNITTEST = re.compile(r"^(\w+) \(([\w.<>]+)\)$")
+_PARAMETERS = re.compile(r"^(.*?)\[(.*)\]$", re.DOTALL)
+
+
+def outcomes_of(
+    names: Iterable[str], results: Mapping[str, Outcome], titles: Mapping[str, Outcome] | None = None
+) -> dict[str, NamedOutcome]:
+    """What became of each named test, in their order. titles: outcomes by first lines of docstrings."""
+    others = merge((way, outcome) for name, outcome in results.items() for way in _ways(name))
+    found: dict[str, NamedOutcome] = {}
+    for name in names:
+        way = name if name in results else _plain(name)
+        found[name] = results.get(way) or (titles or {}).get(name) or others.get(way) or "missing"
+    return found
+
+
+def _ways(name: str) -> Iterator[str]:
+    """The other ways in which a dataset may write a reported test's name."""
+    if match := _PARAMETERS.match(name):
+        function, parameters = match.groups()
+        if parameters.startswith("/") and not parameters.startswith("//") and "*" not in parameters:
+            yield f"{function}[/{parameters.rsplit('/', 1)[1]}]"
+    if "::" in name:
+        if " " in name:
+            yield name.split(" ", 1)[0]
+        yield name.rsplit("::", 1)[1]
+    elif match := _UNITTEST.match(name):
+        yield match[1]
+
+
+def _plain(name: str) -> str:
+    """unittest's name as Python before 3.11 has it: without the method at the end of its class's path."""
+    match = _UNITTEST.match(name)
+    return f"{match[1]} ({match[2].removesuffix('.' + match[1])})" if match else name
