@@ -93,6 +93,8 @@ class Slots:
         place = line.popleft()
         if line:
             self._waiting[owner] = line
+        if place.done():
+            return  # cancelled, and its task has not run since
         self._held[owner] += 1
         self.peak = max(self.peak, self.held)
         place.set_result(None)
