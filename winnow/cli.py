@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-COMMANDS = ("solve", "demo", "resume", "runs", "show", "presets", "doctor", "images", "clean")
+COMMANDS = ("solve", "demo", "resume", "runs", "show", "report", "presets", "doctor", "images", "clean")
 
 app = typer.Typer(
     name="winnow",

@@ -72,6 +72,11 @@ def _print_task(console: Console, store: Store, run: str, task: str) -> None:
         table.add_row(name, ending, str(counts.get(name, 0)), ended.detail if ended else "")
     console.print(table)
     console.print()
+    print_outcome(console, store, run, task)
+
+
+def print_outcome(console: Console, store: Store, run: str, task: str) -> None:
+    """Print the test matrix, the candidates and the choice of one task, or that nothing is chosen yet."""
     evidence = store.results(run, task, "evidence")
     choices = store.results(run, task, "choice")
     if not evidence or not choices:

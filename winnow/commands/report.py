@@ -1,0 +1,30 @@
+"""`winnow report`: the figures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: winnow report 20261121-0640 --csv figures/"
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write every table as CSV into this folder.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
+    ] = None,
+) -> None:
+    """Report a run: resolved, coverage, selection efficiency, pass@k with intervals, cost, endings, time.
+
+    Figures need grades (`winnow grade`); cost, endings and time are there without them.
+    """
+    from ..figures_command import report
+
+    report(run, json=as_json, csv=csv, store=store)
