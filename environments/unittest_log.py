@@ -68,5 +68,11 @@ def _unit_outcome(text: str, *, alone: bool) -> Outcome | None:
     return dict(_UNIT_WORDS)[ending.group(1)] if ending else None
 
 
+def unittest_name(said: str) -> str:
+    """A test as unittest prints it, a subtest's parameters cut off: "test_x (module.Class)"."""
+    named = _UNIT_NAME.match(said)
+    return _unit_name(*named.groups()) if named else said
+
+
 def _unit_name(method: str, where: str) -> str:
     return f"{method} ({where.removesuffix('.' + method)})"

@@ -7,7 +7,7 @@ one run of it, against a `Gold` however it was made.
 from __future__ import annotations
 
 from .gold import CannotGrade, Gold, gold_of
-from .instance_grades import grade_instance, patch_digest
+from .instance_grades import empty_patch, grade_instance, not_graded, patch_digest
 from .machinery import test_machinery
 from .trial import Verdict, grade, grade_twice
 from .verdicts import Findings, Grade, NamedOutcome, Word
@@ -20,10 +20,12 @@ __all__ = [
     "NamedOutcome",
     "Verdict",
     "Word",
+    "empty_patch",
     "gold_of",
     "grade",
     "grade_instance",
     "grade_twice",
+    "not_graded",
     "patch_digest",
     "test_machinery",
 ]

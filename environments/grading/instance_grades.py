@@ -35,16 +35,15 @@ async def grade_instance(
     run decides. timeout: seconds of one run, the recipe's by default. dataset: its digest, kept in the grade.
     What cannot be graded, or applied, is a grade too. Raises SandboxError where the world fails.
     """
-    digests = {"patch": patch_digest(patch), "dataset": dataset}
     try:
         gold = gold_of(task, reference)
     except CannotGrade as error:
-        return _alone(Findings("could not be graded", False, reason=str(error)), digests)
+        return not_graded(str(error), patch, dataset)
     try:
         changes = changes_of(task.snapshot.tree, patch)
+        runs = [await _tried(base, task, changes, gold, timeout) for _ in range(repeats)]
     except PatchFails as error:
-        return _alone(Findings("did not apply", False, reason=f"the patch does not apply: {error}"), digests)
-    runs = [await _tried(base, task, changes, gold, timeout) for _ in range(repeats)]
+        return _without_run("did not apply", f"the patch does not apply: {error}", patch, dataset)
     whole = _findings(runs[0], gold)
     machinery = test_machinery(task.snapshot.tree, changes)
     without = whole
@@ -57,8 +56,19 @@ async def grade_instance(
         machinery=machinery,
         flaky=_flaky([run.results for run in runs]),
         repeats=repeats,
-        **digests,
+        patch=patch_digest(patch),
+        dataset=dataset,
     )
+
+
+def not_graded(reason: str, patch: str, dataset: str = "") -> Grade:
+    """The grade of what could not be graded, through no fault of the patch's."""
+    return _without_run("could not be graded", reason, patch, dataset)
+
+
+def empty_patch(dataset: str = "") -> Grade:
+    """The grade of a candidate that changes nothing: no test need be run for it."""
+    return _without_run("not resolved", "the patch is empty", "", dataset)
 
 
 def patch_digest(patch: str) -> str:
@@ -105,8 +115,9 @@ def _flaky(runs: list[Mapping[str, NamedOutcome]]) -> tuple[str, ...]:
     return tuple(name for name in runs[0] if len({run[name] for run in runs}) > 1)
 
 
-def _alone(findings: Findings, digests: Mapping[str, str]) -> Grade:
-    return Grade(**_fields(findings), without_machinery=findings, **digests)
+def _without_run(word: Word, reason: str, patch: str, dataset: str) -> Grade:
+    findings = Findings(word, False, reason=reason)
+    return Grade(**_fields(findings), without_machinery=findings, patch=patch_digest(patch), dataset=dataset)
 
 
 def _fields(findings: Findings) -> dict:

@@ -14,7 +14,7 @@ from sandbox import Sandbox
 
 from ..patches import Change, PatchFails, changes_of, write_changes
 from ..task import Recipe, Task
-from ..test_run import TestReport, run_tests
+from ..test_run import TestReport, run_sealed
 from .gold import Gold
 from .machinery import test_machinery
 from .names import outcomes_of
@@ -91,13 +91,12 @@ async def try_changes(
 ) -> Verdict:
     """Run the hidden tests on the code with these changes; no changes: the unfixed code."""
     began = time.monotonic()
-    nonce = secrets.token_hex(8)
-    sandbox = await base.copy(f"grade-{nonce}")
+    sandbox = await base.copy(f"grade-{secrets.token_hex(4)}")
     try:
         await write_changes(sandbox, task.snapshot, changes)
         await _write_hidden(sandbox, task, changes, gold.files)
         recipe, files = _how(task.recipe, gold)
-        report = await run_tests(sandbox, recipe, files=files, timeout=timeout, nonce=nonce)
+        report = await run_sealed(sandbox, recipe, files=files, timeout=timeout)
     finally:
         await sandbox.close()
     results = outcomes_of(gold.named(), report.results, report.titles)

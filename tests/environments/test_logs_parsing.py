@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from environments import read_log
+from environments.reporter import is_plain_pytest
 from environments.task import Recipe
 from environments.test_logs import EXIT, merge, plain
-from environments.test_run import command_for, is_plain_pytest
+from environments.test_run import command_for
 from environments.test_xml import read_xml
 
 TESTS = """
