@@ -44,6 +44,13 @@ class Row:
             raise WrongRow(f"{name} is {_kind(value)}, not text{hint}")
         return _SURROGATES.sub("\ufffd", value)
 
+    def label(self, *names: str) -> str:
+        """A text such as a version that some datasets have as a number."""
+        found = self._find(names)
+        if found and isinstance(found[1], int | float) and not isinstance(found[1], bool):
+            return str(found[1])
+        return self.text(*names).strip()
+
     def needed(self, *names: str) -> str:
         """A text that must be there and say something."""
         text = self.text(*names)
@@ -97,6 +104,17 @@ class Row:
             raise WrongRow(f"{name} is {_kind(value)}, not an object")
         return value
 
+    def lines(self, *names: str) -> str:
+        """Shell lines, given as one text or as a list of them."""
+        found = self._find(names)
+        if found and isinstance(found[1], str):
+            return self.text(*names).strip()
+        return "\n".join(each.strip() for each in self.list(*names) if each.strip())
+
+    def files(self, *names: str) -> dict[str, str]:
+        """Texts by path, given as an object; every path is relative and stays inside."""
+        return {inside(path): self.within(*names).text(path) for path in self.mapping(*names)}
+
     def moment(self, *names: str) -> str:
         """A date as ISO 8601, given so, as a timestamp, or in seconds or milliseconds since 1970; "" for none."""
         found = self._find(names)
@@ -134,9 +152,12 @@ class Row:
         return found[0] if found else names[0]
 
 
-def shell_lines(commands: tuple[str, ...] | list[str]) -> str:
-    """Commands as one shell text, blank ones left out."""
-    return "\n".join(each.strip() for each in commands if each.strip())
+def inside(path: str) -> str:
+    """The path, if it is relative and leads to a file below where it starts."""
+    parts = path.split("/")
+    if "\0" in path or ".." in parts or parts[0] in ("", "~") or parts[-1] in ("", ".") or ".git" in parts:
+        raise WrongRow(f"the file {_short(path)} is not inside the repository")
+    return path
 
 
 def _parsed(text: str) -> Any:

@@ -14,7 +14,7 @@ class Schema:
     """alias: the short name. hub: its ids on Hugging Face, the first is what the alias means. split: the one to take.
 
     read: a row in two halves; raises WrongRow. source: where the schema was read, for people to look it up.
-    columns: a file whose first row has all of these is taken for one of this dataset; empty: it is told by name only.
+    recognises: whether a file with such a first row is one of this dataset; without it, it is told by name only.
     """
 
     alias: str
@@ -22,4 +22,4 @@ class Schema:
     split: str
     read: Callable[[Row], tuple[Instance, Reference]]
     source: str
-    columns: frozenset[str] = frozenset()
+    recognises: Callable[[Row], bool] = lambda row: False

@@ -1,19 +1,23 @@
 """Rows with the columns that SWE-bench began, and those that others added: what a file is read as by default.
 
 Source of the columns: the dataset card of SWE-bench/SWE-bench_Verified (instance_id, repo, base_commit, patch,
-test_patch, problem_statement, hints_text, created_at, version, environment_setup_commit, FAIL_TO_PASS, PASS_TO_PASS).
-The others are named where they are read. A column that is not named here is let be.
+test_patch, problem_statement, hints_text, created_at, version, environment_setup_commit, FAIL_TO_PASS, PASS_TO_PASS);
+what version 5 of the official harness reads of a row besides (github.com/SWE-bench/SWE-bench,
+swebench/harness/utils.py: image, eval_script, log_parser, eval_type); `install_config` as in `install_config` below.
+A column that is not named here is let be.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import replace
 
 from ..instance import Instance, Reference
 from ..issue_text import issue_from
-from .row import Row, WrongRow, shell_lines
+from .row import Row, WrongRow
 
-_ID = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_ID = 500
 
 
@@ -25,22 +29,25 @@ def usual(row: Row) -> tuple[Instance, Reference]:
     """
     instance = Instance(
         id=instance_id(row),
-        issue=issue(row),
+        issue=issue(row.needed("problem_statement")),
         repo=row.needed_word("repo"),
         base_commit=row.needed_word("base_commit"),
         created=row.moment("created_at"),
-        version=row.text("version").strip(),
-        language=language(row),
+        version=row.label("version"),
+        language=row.word("language", "repo_language").lower() or "python",
         image=row.word("image", "image_name", "docker_image"),
         workdir=row.word("workdir"),
         activate=row.text("activate"),
-        python=row.word("python", "python_version"),
-        setup=lines(row, "install"),
-        test_command=lines(row, "test_command", "test_cmd"),
+        python=row.label("python", "python_version"),
+        setup=row.lines("install", "setup"),
+        test_command=row.lines("test_command", "test_cmd"),
         test_format=row.word("test_format"),
-        network=network(row),
+        network=_network(row),
         place=row.place,
+        notes=_notes(row),
     )
+    if row.has("install_config"):
+        instance = install_config(instance, row.within("install_config"))
     return instance, reference(row)
 
 
@@ -50,49 +57,66 @@ def reference(row: Row) -> Reference:
         id=instance_id(row),
         patch=row.text("patch"),
         test_patch=row.text("test_patch"),
-        files={path: row.within("files").text(path) for path in row.mapping("files")},
+        files=row.files("files"),
         fail_to_pass=row.list("FAIL_TO_PASS", "fail_to_pass"),
         pass_to_pass=row.list("PASS_TO_PASS", "pass_to_pass"),
         unreliable=row.list("unreliable_tests"),
         eval_script=row.text("eval_script"),
-        log_parser=row.word("log_parser"),
+        log_parser=row.word("log_parser") or row.within("install_config").word("log_parser"),
         repo=row.word("repo"),
-        version=row.text("version").strip(),
+        version=row.label("version"),
+    )
+
+
+def install_config(instance: Instance, config: Row) -> Instance:
+    """The instance with what its `install_config` says of the interpreter, the installation and the tests.
+
+    Source: github.com/SWE-rebench/SWE-bench-fork, swebench/harness/utils.py and test_spec/python.py: keys python,
+    pre_install, reqs_path, pip_packages, install, test_cmd, log_parser; commands run with LANG and LC_ALL C.UTF-8.
+    `packages` and `env_yml_path` are conda's and are left out, which a note says.
+    """
+    setup = [config.lines("pre_install")]
+    setup += [f"python -m pip install -r {shlex.quote(path)}" for path in config.list("reqs_path")]
+    if packages := config.list("pip_packages"):
+        setup.append("python -m pip install " + " ".join(map(shlex.quote, packages)))
+    setup.append(config.lines("install"))
+    notes = instance.notes
+    if config.word("packages").endswith((".yml", ".yaml")) or config.has("env_yml_path"):
+        notes += ("its conda environment file was left out",)
+    return replace(
+        instance,
+        python=instance.python or config.label("python"),
+        setup=instance.setup or "\n".join(filter(None, setup)),
+        test_command=instance.test_command or config.lines("test_cmd"),
+        env={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **instance.env},
+        notes=notes,
     )
 
 
 def instance_id(row: Row) -> str:
     """The row's id: any text without control characters, slashes too (`folder_name` makes names of ids)."""
     found = row.needed("instance_id").strip()
-    if _ID.search(found) or len(found) > _LONGEST_ID:
+    if _CONTROL.search(found) or len(found) > _LONGEST_ID:
         raise WrongRow(f"instance_id has control characters or more than {_LONGEST_ID} characters")
     return found
 
 
-def issue(row: Row, *names: str) -> str:
+def issue(text: str) -> str:
     """The issue as text: control characters replaced, cut beyond 1 MB, never interpreted."""
-    text = issue_from(row.needed(*(names or ("problem_statement",))).encode())
-    if not text:
+    found = issue_from(text.encode())
+    if not found:
         raise WrongRow("problem_statement is empty")
-    return text
+    return found
 
 
-def language(row: Row) -> str:
-    """The row's language in lower case, "python" where it does not say."""
-    return row.word("language", "repo_language").lower() or "python"
-
-
-def lines(row: Row, *names: str) -> str:
-    """Shell lines, given as one text or as a list of them."""
-    found = next((row.values[name] for name in names if row.values.get(name) is not None), None)
-    if isinstance(found, str):
-        return row.text(*names).strip()
-    return shell_lines(row.list(*names))
-
-
-def network(row: Row) -> str:
-    """ "host" only where the row has a column network that says so."""
+def _network(row: Row) -> str:
     said = row.word("network") or "none"
     if said not in ("none", "host"):
         raise WrongRow(f"network is {said!r}: it may be none or host")
     return said
+
+
+def _notes(row: Row) -> tuple[str, ...]:
+    if row.word("eval_type") == "fail_only":
+        return ("the official harness judges it by failing tests alone (eval_type fail_only)",)
+    return ()

@@ -1,0 +1,1 @@
+"""schemas: for each public dataset, or family of them, a plain function from a row to its two halves."""
