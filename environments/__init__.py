@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .task import Recipe, Snapshot, Task
 
 if TYPE_CHECKING:
-    from .datasets import BadRow, Dataset, DatasetError, Pick, folder_name, read_dataset
+    from .datasets import BadRow, Dataset, DatasetError, Pick, dataset_schemas, folder_name, read_dataset
     from .detection import Overrides, detect
     from .grading import (
         Findings,
@@ -50,7 +50,15 @@ if TYPE_CHECKING:
     from .world_check import WorldWrong, check
 
 _LATER = {
-    "datasets": ("BadRow", "Dataset", "DatasetError", "Pick", "folder_name", "read_dataset"),
+    "datasets": (
+        "BadRow",
+        "Dataset",
+        "DatasetError",
+        "Pick",
+        "dataset_schemas",
+        "folder_name",
+        "read_dataset",
+    ),
     "detection": ("Overrides", "detect"),
     "grading": (
         "Findings",
@@ -117,6 +125,7 @@ __all__ = [
     "changes_from",
     "changes_of",
     "check",
+    "dataset_schemas",
     "detect",
     "diff",
     "empty_patch",

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import Any
 
 import typer
 
-COMMANDS = ("solve", "demo", "resume", "runs", "show", "report", "presets", "doctor", "images", "clean")
+COMMANDS = (
+    "solve",
+    "run",
+    "status",
+    "demo",
+    "resume",
+    "runs",
+    "show",
+    "report",
+    "import",
+    "presets",
+    "doctor",
+    "images",
+    "clean",
+    "datasets",
+)
 
 app = typer.Typer(
     name="winnow",
@@ -35,7 +51,8 @@ def _common(
 
 
 for name in COMMANDS:
-    module: Any = importlib.import_module(f".commands.{name}", __package__)
+    # `import` is a word of Python's, so its file has another name.
+    module: Any = importlib.import_module(f".commands.{name}{'_' * keyword.iskeyword(name)}", __package__)
     app.command(name, epilog=module.EXAMPLE)(module.command)
 
 

@@ -6,9 +6,24 @@ names there are. Attempts and selection must not import this (SAFETY 3): a contr
 
 from __future__ import annotations
 
-from .dataset import BadRow, Dataset, DatasetError
+from .aliases import dataset_schemas
+from .dataset import BadRow, Dataset, DatasetError, digest_of
+from .files import rows_of
 from .names import folder_name
 from .pick import Pick
 from .read import read_dataset
+from .row import Row, WrongRow
 
-__all__ = ["BadRow", "Dataset", "DatasetError", "Pick", "folder_name", "read_dataset"]
+__all__ = [
+    "BadRow",
+    "Dataset",
+    "DatasetError",
+    "Pick",
+    "Row",
+    "WrongRow",
+    "dataset_schemas",
+    "digest_of",
+    "folder_name",
+    "read_dataset",
+    "rows_of",
+]

@@ -103,6 +103,11 @@ SCHEMAS: tuple[Schema, ...] = (
 )
 
 
+def dataset_schemas() -> tuple[Schema, ...]:
+    """What is known of each public dataset, in the order in which they are listed."""
+    return SCHEMAS
+
+
 def by_alias(alias: str) -> Schema | None:
     """The dataset that is called so, None where none is."""
     return next((schema for schema in SCHEMAS if schema.alias == alias), None)
