@@ -28,7 +28,8 @@ def is_data(path: Path) -> bool:
 def rows_of(path: Path, shown: str = "") -> Iterator[Row | BadRow]:
     """The rows of a file, in order, read as they are asked for.
 
-    shown: how sentences name the file. Raises DatasetError where no row of it can be read at all.
+    shown: how sentences name the file. A file that cannot be read is a bad row. Raises DatasetError for a file whose
+    name is that of no kind of these, and for parquet without pyarrow.
     """
     shown = shown or str(path)
     name = path.name.lower()
@@ -45,7 +46,7 @@ def rows_of(path: Path, shown: str = "") -> Iterator[Row | BadRow]:
             with _opened(path) as stream:
                 yield from _line_rows(stream, shown)
     except OSError as error:
-        raise DatasetError(f"{shown} cannot be read: {error.strerror or error}") from None
+        yield BadRow(shown, f"the file cannot be read: {error.strerror or error}")
 
 
 def _opened(path: Path) -> IO[str]:

@@ -12,7 +12,7 @@ _AT_ONCE = 64  # rows in memory: one may have tens of thousands of test names
 
 
 def parquet_rows(path: Path, shown: str) -> Iterator[Row | BadRow]:
-    """The rows in order, counted from 1. Raises DatasetError for a file that is no parquet, and without pyarrow."""
+    """The rows in order, counted from 1. Raises DatasetError without pyarrow."""
     try:
         import pyarrow
         from pyarrow.parquet import ParquetFile
@@ -28,8 +28,9 @@ def parquet_rows(path: Path, shown: str) -> Iterator[Row | BadRow]:
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(f"{shown}, row {number}", values)
-    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:200]
         if number == 0:
-            raise DatasetError(f"{shown} cannot be read as parquet: {why}") from None
-        yield BadRow(f"{shown}, row {number + 1}", f"the file is damaged ({why}), what follows is lost")
+            yield BadRow(shown, f"the file cannot be read as parquet ({why})")
+        else:
+            yield BadRow(f"{shown}, row {number + 1}", f"the file is damaged ({why}), what follows is lost")
