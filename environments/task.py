@@ -50,7 +50,9 @@ class Recipe:
     "exit" (the exit code is all there is): how to read what it prints.
     setup: a shell script run once, with network, before the repository is frozen for use ("" for none).
     languages: of the sources, most files first ("python", "javascript", ...). places: further folders shown as private
-    copies (a virtual environment outside the repository). why: how each thing was found, a sentence each.
+    copies (a virtual environment outside the repository). services: a shell script that starts what the tests need
+    beside them (a database, an HTTP server) and ends once that answers; it is run before each test run, and does
+    nothing where all is up. why: how each thing was found, a sentence each.
     """
 
     root: Root = field(default_factory=HostRoot)
@@ -62,6 +64,7 @@ class Recipe:
     places: tuple[Place, ...] = ()
     languages: tuple[str, ...] = ()
     network: str = "none"
+    services: str = ""
     why: tuple[str, ...] = ()
 
 

@@ -17,6 +17,7 @@ from .task import Recipe
 from .test_logs import EXIT, FORMATS, Outcome, plain, read_log, read_titles
 from .test_xml import read_xml
 
+_SERVICE_SECONDS = 300.0
 _XML_LIMIT = 64 * 2**20
 
 
@@ -60,6 +61,8 @@ async def run_tests(
         digest = hashlib.sha256(command.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         report = f"/tmp/winnow-tests-{digest}.xml"
         command = f"rm -f {report}; {command} --junitxml={report} -o junit_family=xunit1"
+    if (down := await _services_down(sandbox, recipe)) is not None:
+        return down
     result = await sandbox.run(command, timeout=recipe.test_timeout if timeout is None else timeout)
     if report and not _refuses_xml(result):
         return _from_xml(result, await _read(sandbox, report), "xml")
@@ -76,6 +79,8 @@ async def run_sealed(
     command = _command(recipe, files)
     runner = runner_of(recipe.test_format, recipe.test_command or "")
     seconds = recipe.test_timeout if timeout is None else timeout
+    if (down := await _services_down(sandbox, recipe)) is not None:
+        return down
     if runner is None:
         return read_run(recipe.test_format, await sandbox.run(command, timeout=seconds))
     reporter = await lay(sandbox, runner)
@@ -122,6 +127,16 @@ def command_for(recipe: Recipe, files: Sequence[str] | None) -> str:
     elif recipe.test_format not in ("pytest", "listing"):
         return command
     return f"{command} {' '.join(shlex.quote(name) for name in names)}"
+
+
+async def _services_down(sandbox: Sandbox, recipe: Recipe) -> TestReport | None:
+    """Start what the tests need beside them; what it said where that does not answer, None where all is up."""
+    if not recipe.services:
+        return None
+    result = await sandbox.run(recipe.services, timeout=_SERVICE_SECONDS)
+    if result.exit_code == 0 and result.ended == "exited":
+        return None
+    return TestReport({}, result.exit_code or 1, result.ended, plain(result.output))
 
 
 def _command(recipe: Recipe, files: Sequence[str] | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 
 from sandbox import Sandbox
 
@@ -90,14 +91,11 @@ async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
     at, names = task.snapshot.at, import_names(task.snapshot.tree)
     if not names:
         return []
-    python = '"$(command -v python || command -v python3)"'
-    words = " ".join(shlex.quote(word) for word in (at, *names))
-    said = await sandbox.run(f"{python} - {words}", stdin=_FIND.encode(), cwd="/tmp", timeout=_SECONDS)
-    answers = [line for line in said.output.splitlines() if line.startswith(_MARK)]
-    if not answers:
-        last = said.output.strip().splitlines() or ["no word why"]
+    said, answer = await _ask_python(sandbox, at, names)
+    if answer is None:
+        last = said.strip().splitlines() or ["no word why"]
         return [f"Python does not start in the sandbox ({last[-1][:200]}): its code cannot be run"]
-    real_at, found = json.loads(answers[-1].removeprefix(_MARK))
+    real_at, found = answer
     installed = ["/site-packages/", "/dist-packages/"]
     if environment := task.recipe.env.get("VIRTUAL_ENV"):
         installed.append(f"{environment}/")  # it may lie in the repository, and another checkout in it
@@ -116,3 +114,32 @@ async def _imports(sandbox: Sandbox, task: Task) -> list[str]:
                 f"they do not change; install it editable (pip install -e .), or give --setup"
             )
     return notes
+
+
+async def find_modules(sandbox: Sandbox, at: str, names: Iterable[str]) -> dict[str, str | None]:
+    """Where the sandbox's Python finds each module, None for one that it does not; {} where it does not start.
+
+    at: the repository's path; paths in it start with it, whatever links lead there.
+    """
+    _, answer = await _ask_python(sandbox, at, names)
+    if answer is None:
+        return {}
+    real_at, found = answer
+    return {
+        name: where if where is None or not where.startswith(real_at) else at + where.removeprefix(real_at)
+        for name, where in found.items()
+    }
+
+
+async def _ask_python(
+    sandbox: Sandbox, at: str, names: Iterable[str]
+) -> tuple[str, tuple[str, dict[str, str | None]] | None]:
+    """(what it printed, (the repository's real path, module -> file))."""
+    python = '"$(command -v python || command -v python3)"'
+    words = " ".join(shlex.quote(word) for word in (at, *names))
+    said = await sandbox.run(f"{python} - {words}", stdin=_FIND.encode(), cwd="/tmp", timeout=_SECONDS)
+    answers = [line for line in said.output.splitlines() if line.startswith(_MARK)]
+    if not answers:
+        return said.output, None
+    real_at, found = json.loads(answers[-1].removeprefix(_MARK))
+    return said.output, (real_at, found)
