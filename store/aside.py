@@ -20,6 +20,15 @@ def set_aside(connection: Connection, run: str, task: str, trajectory: str, answ
     return name
 
 
+def answered(connection: Connection, run: str, answers: str) -> list[tuple[str, str]]:
+    """(task, trajectory) of those with a step whose answer begins so."""
+    query = select(steps.c.task, steps.c.trajectory).distinct().order_by(steps.c.task, steps.c.trajectory)
+    found = connection.execute(
+        query.where(steps.c.run == run, steps.c.answer.startswith(answers, autoescape=True))
+    )
+    return [(row.task, row.trajectory) for row in found if not row.trajectory.startswith(ASIDE)]
+
+
 def _unused(connection: Connection, run: str, task: str, trajectory: str) -> str:
     number = 1
     while True:

@@ -192,6 +192,11 @@ class Store:
         with self._database.read() as connection:
             return readings.endings(connection, run)
 
+    def answered(self, run: str, answers: str) -> list[tuple[str, str]]:
+        """(task, trajectory) of those with a step whose answer begins so, without those that were set aside."""
+        with self._database.read() as connection:
+            return aside.answered(connection, run, answers)
+
     def set_aside(self, run: str, task: str, trajectory: str, *, answers: str = "") -> str:
         """Give a trajectory's steps and its row a new name, so that it can be made anew; nothing is lost.
 

@@ -19,6 +19,7 @@ COMMANDS = (
     "show",
     "report",
     "import",
+    "export",
     "presets",
     "doctor",
     "images",

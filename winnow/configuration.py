@@ -187,6 +187,8 @@ def _sentence(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+    if first["type"] == "missing" and first["loc"][0] == "model":
+        return "say who answers, e.g. --model gpt-5 or --model vllm/NAME (or model.name in a configuration)"
     if first["type"] == "missing":
         return f"{where}: say it, there is no default"
     return f"{where}: {first['msg'].lower()} (got {first['input']!r})"

@@ -30,15 +30,16 @@ def configured(
     file: Path | None = None,
     words: Iterable[str] = (),
     environ: Mapping[str, str] | None = None,
+    below: Mapping[str, Any] | None = None,
 ) -> Configuration:
     """The configuration from all its sources. options: nested, from the command's own options (None: not said).
 
-    Raises WrongConfiguration.
+    below: what holds instead of the preset where no source says anything. Raises WrongConfiguration.
     """
     said = overrides(file, words, os.environ if environ is None else environ)
     named = preset or said.pop("preset", None) or DEFAULT_PRESET
     said.pop("preset", None)
-    return configure(named, merged(said, options))
+    return configure(named, merged(merged(below or {}, said), options))
 
 
 def overrides(file: Path | None, words: Iterable[str], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from .paths import data_folder, new_run_id, open_users_store, worlds_folder
 from .progress import Progress
 from .recording import compare, record
 from .solve_command import hand_over
-from .solving import run_until_done, work_on
+from .solving import run_until_done, solve_stored
 from .stored import task_to_json
 from .worlds import backend_of, choose_backend, limits_of
 
@@ -72,7 +72,7 @@ def demonstrate(
     console.print(f"run {run}", style="bold", highlight=False)
     progress = Progress(console, configuration.attempts)
     with progress:
-        outcome = run_until_done(lambda: work_on(opened, run, progress), progress.tell)
+        outcome = run_until_done(lambda: solve_stored(opened, run, progress), progress.tell)
     code = hand_over(opened, run, outcome, console)
     if outcome.chosen is None:
         return code

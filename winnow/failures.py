@@ -22,11 +22,13 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from sandbox import SandboxError, WrongRoot
     from store import NoSuchRun, RunBusy, StepChanged, StoreError
 
+    from .batch_issues import NotResumable
+    from .batch_worlds import BuildFailed
     from .configuration import WrongConfiguration
     from .demo import DemoFailed
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
-    from .solving import CannotApply, Interrupted, NotResumable
+    from .solving import CannotApply, Interrupted
     from .worlds import NoBackend
 
     users = (
@@ -43,7 +45,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, NoBackend, WrongRoot)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
-    if isinstance(error, WorldDrifted | WorldFailed | DemoFailed):
+    if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):
         return str(error), WORLD_FAILED
     if isinstance(error, users):
         return str(error), USER_ERROR

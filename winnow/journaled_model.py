@@ -8,7 +8,7 @@ import time
 from models import BudgetSpent, ContextOverflow, Model, ModelError, Reply, Request
 from store import Key, Part, Step
 
-from .pen import Pen
+from .pen import FAILED, Pen
 
 _KEPT = {"ContextOverflow": ContextOverflow, "BudgetSpent": BudgetSpent}
 """Errors that are the attempt's own: asked again they would be the same, so they are journaled like answers."""
@@ -26,6 +26,9 @@ class JournaledModel:
         key = self._pen.key(at)
         parts = request.digests()
         if step := self._pen.recall(key, parts):
+            return _answer(step)
+        if step := self._pen.inherit(key, parts):
+            await self._pen.finish(self._pen.write(step, _texts(request, parts)))
             return _answer(step)
         return await self._pen.finish(self._ask_and_write(request, key, parts))
 
@@ -62,7 +65,7 @@ def place(key: Key) -> str:
 
 
 def _answer(step: Step) -> Reply:
-    if step.answer.startswith('{"error"'):
+    if step.answer.startswith(FAILED):
         stored = json.loads(step.answer)
         raise _KEPT[stored["error"]](stored["message"])
     return Reply.from_json(step.answer)

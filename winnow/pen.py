@@ -11,21 +11,35 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from models.protocol import digest
-from store import Journal, Key, Part, Step
+from store import Journal, Key, Part, Step, StepChanged
+
+FAILED = '{"error"'
+"""How the answer of a call begins that ended by the attempt's own fault."""
 
 Observer = Callable[[Step, bool], None]
 """Told of every step: the step, and whether it was paid for now (True) or answered by the journal (False)."""
 
 
 class Pen:
-    """Writes the steps of the trajectory `trajectory` into `journal`."""
+    """Writes the steps of the trajectory `trajectory` into `journal`.
 
-    def __init__(self, journal: Journal, trajectory: str, observer: Observer | None = None):
+    inherited: another run's journal, whose answers may be used again where the very same is asked.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        trajectory: str,
+        observer: Observer | None = None,
+        inherited: Journal | None = None,
+    ):
         self.journal = journal
         self.trajectory = trajectory
+        self._inherited = inherited
         self._observer = observer or (lambda step, live: None)
         self._indices: Counter[str] = Counter()
         self._writing: set[asyncio.Task[Any]] = set()
@@ -42,6 +56,18 @@ class Pen:
         if step is not None:
             self._observer(step, False)
         return step
+
+    def inherit(self, key: Key, parts: Sequence[tuple[str, str]]) -> Step | None:
+        """The other run's answer to the same question at the same place, at no cost: it was paid for there."""
+        if self._inherited is None:
+            return None
+        try:
+            step = self._inherited.recall(key, parts)
+        except StepChanged:
+            return None  # another question by now, which is what forks are for
+        if step is None or step.answer.startswith(FAILED):
+            return None
+        return replace(step, cost=0.0)
 
     async def write(self, step: Step, texts: Sequence[Part]) -> None:
         """Durable when it returns."""

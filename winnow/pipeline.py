@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,42 +18,61 @@ from selection import strategy as strategy_named
 from store import Journal, Store
 
 from .base import Base
+from .batch_issues import IssueState, Stage, put_state
+from .batch_sandboxes import LimitedBackend, Machine
 from .configuration import Configuration
 from .journaled_model import JournaledModel
 from .journaled_sandbox import JournaledSandbox
+from .minds import Minds
 from .pen import Pen
-from .progress import Progress
+from .progress import View
 from .stored import evidence_to_json, ranking_to_json, to_json
 
 T = TypeVar("T")
 
 
+Failure = tuple[str, Ending, str]
+"""A trajectory that the world ended: its name, its ending, a sentence."""
+
+
 class WorldFailed(Exception):
-    """Nothing could be chosen because the world failed; the message is the first failure's sentence."""
+    """Nothing was chosen because the world failed; the message is the first failure's sentence."""
+
+    def __init__(self, failures: Sequence[Failure]):
+        super().__init__(failures[0][2])
+        self.failures = tuple(failures)
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What a run works with. progress is told of every stage, step and ending."""
+    """What a run works with, shared by its issues. view is told of every stage, step and ending."""
 
     store: Store
     run: str
     configuration: Configuration
-    model: Model
-    context_model: Model
+    minds: Minds
     backend: Backend
+    machine: Machine
     limits: Limits
-    progress: Progress
+    view: View
+
+    async def stage(self, task: str, stage: Stage) -> None:
+        """A stage of the task begins: said, and written for `winnow status`."""
+        self.view.stage(task, stage)
+        await put_state(self.store, self.run, task, IssueState(stage))
 
 
 @dataclass(frozen=True)
 class Job:
-    """One task being worked on: what its trajectories share."""
+    """One task being worked on: what its trajectories share. inherited: the journal of the run that it is a fork of."""
 
     task: Task
     tools: Tools
     base: Base
     journal: Journal
+    inherited: Journal | None
+    model: Model
+    context_model: Model
 
 
 @dataclass(frozen=True)
@@ -63,50 +83,68 @@ class Outcome:
     candidates: tuple[Candidate, ...]
     evidence: Evidence
     ranking: Ranking
-    failures: tuple[tuple[str, Ending, str], ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def chosen(self) -> Candidate | None:
         return next((c for c in self.candidates if c.id == self.ranking.chosen), None)
 
 
-async def solve_task(task: Task, tools: Tools) -> Outcome:
+async def solve_task(task: Task, tools: Tools, *, last_turn: bool = True) -> Outcome:
     """Solve one task, everything journaled; run again after an interruption, it goes on where it stopped.
 
-    Raises WorldFailed where no attempt could be brought to an end, and store.StepChanged where a prompt is no longer
-    the one that the journal has an answer to.
+    last_turn: False where the task will be solved again after the world failed it: nothing is weighed before all
+    attempts came to an end of their own. Raises WorldFailed then, and where no attempt came to one;
+    models.BudgetSpent where the budget ends before the attempts; store.StepChanged where a prompt is no longer the
+    one that the journal has an answer to.
     """
-    base = Base(tools.backend, task, tools.limits, tools.progress.tell)
-    job = Job(task, tools, base, tools.store.journal(tools.run, task.id))
+    job = await _job(task, tools)
     try:
-        tools.progress.stage(task.id, "context")
+        await tools.stage(task.id, Stage.CONTEXT)
         context = await _gather(job)
-        tools.progress.stage(task.id, "attempts")
+        await tools.stage(task.id, Stage.ATTEMPTS)
         candidates, failures = await _attempts(job, context)
-        if not candidates:
-            raise WorldFailed(failures[0][2])
-        tools.progress.stage(task.id, "selection")
+        if not candidates or (failures and not last_turn):
+            raise WorldFailed(failures)
+        await tools.stage(task.id, Stage.SELECTION)
         evidence = await _weigh(job, candidates)
         ranking = strategy_named(tools.configuration.selection.strategy)(evidence)
         await _keep(job, evidence, ranking)
         return Outcome(task, tuple(candidates), evidence, ranking, tuple(failures))
     finally:
-        await base.close()
+        await job.base.close()
+
+
+async def _job(task: Task, tools: Tools) -> Job:
+    """The task's journal is read here, and forgotten with the job."""
+    store, run, parent = tools.store, tools.run, tools.configuration.forked_from
+    model, context_model = tools.minds.of(
+        f"issue {task.id}", await asyncio.to_thread(store.totals, run, task.id)
+    )
+    return Job(
+        task,
+        tools,
+        Base(LimitedBackend(tools.backend, tools.machine, task.id), task, tools.limits, tools.view.tell),
+        await asyncio.to_thread(store.journal, run, task.id),
+        await asyncio.to_thread(store.journal, parent, task.id) if parent else None,
+        model,
+        context_model,
+    )
 
 
 async def _gather(job: Job) -> Context:
     async def work(model: Model, sandbox: Sandbox) -> Context:
         return await gather_context(model, job.task, job.tools.configuration.context)
 
-    context = await _trajectory(job, "context", work, model=job.tools.context_model)
+    context = await _trajectory(job, "context", work, model=job.context_model)
     await job.tools.store.put_trajectory(
         job.tools.run, job.task.id, "context", ending=Ending.FINISHED, is_result=True, body=to_json(context)
     )
-    job.tools.progress.ended("context", f"{len(context.files)} files")
+    job.tools.view.ended(job.task.id, "context", f"{len(context.files)} files")
     return context
 
 
-async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[tuple[str, Ending, str]]]:
+async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[Failure]]:
     """All attempts at once (the wrappers limit what is in flight). One that the world ended is no candidate."""
     names = [f"attempt-{i}" for i in range(1, job.tools.configuration.attempts + 1)]
     outcomes = await together([_attempt(job, context, name) for name in names])
@@ -115,7 +153,7 @@ async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[t
     return candidates, failures
 
 
-async def _attempt(job: Job, context: Context, name: str) -> Candidate | tuple[str, Ending, str]:
+async def _attempt(job: Job, context: Context, name: str) -> Candidate | Failure:
     async def work(model: Model, sandbox: Sandbox) -> Candidate:
         return await attempt(model, sandbox, job.task, context, job.tools.configuration.attempt, name)
 
@@ -128,7 +166,7 @@ async def _attempt(job: Job, context: Context, name: str) -> Candidate | tuple[s
         await job.tools.store.put_trajectory(
             job.tools.run, job.task.id, name, ending=ending, is_result=ending.is_result, detail=str(error)
         )
-        job.tools.progress.ended(name, f"{ending}: {error}")
+        job.tools.view.ended(job.task.id, name, f"{ending}: {error}")
         return name, ending, str(error)
     await job.tools.store.put_trajectory(
         job.tools.run,
@@ -139,7 +177,7 @@ async def _attempt(job: Job, context: Context, name: str) -> Candidate | tuple[s
         detail=candidate.detail,
         body=to_json(candidate),
     )
-    job.tools.progress.ended(name, str(candidate.ending) + ("" if candidate.patch else ", no patch"))
+    job.tools.view.ended(job.task.id, name, str(candidate.ending) + ("" if candidate.patch else ", no patch"))
     return candidate
 
 
@@ -159,7 +197,7 @@ async def _weigh(job: Job, candidates: Sequence[Candidate]) -> Evidence:
     await job.tools.store.put_trajectory(
         job.tools.run, job.task.id, name, ending=Ending.FINISHED, is_result=True
     )
-    job.tools.progress.ended(name, Ending.FINISHED)
+    job.tools.view.ended(job.task.id, name, Ending.FINISHED)
     return evidence
 
 
@@ -178,10 +216,10 @@ async def _trajectory(
     model: Model | None = None,
 ) -> T:
     """Run `work` with a journaled model and a journaled sandbox; what is under way when it is cancelled is kept."""
-    pen = Pen(job.journal, name, job.tools.progress.observe(job.task.id))
+    pen = Pen(job.journal, name, job.tools.view.observe(job.task.id), job.inherited)
     sandbox = JournaledSandbox(job.base.sandbox, pen, "sandbox", cheap_copies=job.base.cheap_copies)
     try:
-        return await work(JournaledModel(model or job.tools.model, pen), sandbox)
+        return await work(JournaledModel(model or job.model, pen), sandbox)
     finally:
         await pen.drain()
         await sandbox.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -13,7 +13,29 @@ from rich.text import Text
 
 from store import Step
 
+from .batch_issues import IssueState
 from .pen import Observer
+
+
+class View(Protocol):
+    """Who watches a run: one issue (`Progress`) or many (`live.BatchView`)."""
+
+    spent: Spent
+
+    def stage(self, task: str, stage: str) -> None:
+        """A stage of the task begins."""
+
+    def tell(self, sentence: str) -> None:
+        """A sentence for people; each is said once."""
+
+    def observe(self, task: str) -> Observer:
+        """What the pens of the task tell of their steps."""
+
+    def ended(self, task: str, trajectory: str, how: str) -> None:
+        """A trajectory ended."""
+
+    def over(self, task: str, state: IssueState) -> None:
+        """The task is over, for good or until its next turn."""
 
 
 @dataclass
@@ -29,7 +51,8 @@ class _Line:
 
 @dataclass
 class Spent:
-    """Totals over the task, journaled steps of earlier sessions included. cost in USD; unpriced: calls of no price."""
+    """Totals, journaled steps of earlier sessions included. cost in USD; unpriced: calls of no price; live_calls: asked
+    now."""
 
     calls: int = 0
     live_calls: int = 0
@@ -40,6 +63,19 @@ class Spent:
     unpriced: int = 0
     runs: int = 0
     started: float = field(default_factory=time.monotonic)
+
+    def add(self, step: Step, live: bool) -> None:
+        """Count a step."""
+        if step.kind == "ask":
+            self.calls += 1
+            self.live_calls += live
+            self.prompt += step.prompt_tokens
+            self.cached += step.cached_tokens
+            self.completion += step.completion_tokens
+            self.cost += step.cost or 0.0
+            self.unpriced += step.cost is None
+        elif step.kind == "run":
+            self.runs += 1
 
 
 class Progress:
@@ -83,22 +119,25 @@ class Progress:
             self._live = None
 
     def stage(self, task: str, stage: str) -> None:
-        """A stage of the task begins."""
+        """See View."""
         self._stage = stage
         self._say(f"{stage} ...")
 
     def tell(self, sentence: str) -> None:
-        """A sentence for people; each is said once."""
+        """See View."""
         if sentence not in self._notes:
             self._notes.append(sentence)
             self._say(sentence)
 
     def observe(self, task: str) -> Observer:
-        """What the pens of the task tell of their steps."""
+        """See View."""
         return self._step
 
-    def ended(self, trajectory: str, how: str) -> None:
-        """A trajectory ended."""
+    def over(self, task: str, state: IssueState) -> None:
+        """Nothing: the result is printed whole (winnow.report)."""
+
+    def ended(self, task: str, trajectory: str, how: str) -> None:
+        """See View."""
         line = self._lines.setdefault(trajectory, _Line())
         line.doing = how
         self._ended.add(trajectory)
@@ -108,20 +147,12 @@ class Progress:
         line = self._lines.setdefault(step.key.trajectory, _Line())
         line.doing = _doing(step)
         line.replayed += not live
-        spent = self.spent
+        self.spent.add(step, live)
         if step.kind == "ask":
             line.calls += 1
             line.tokens += step.prompt_tokens + step.completion_tokens
-            spent.calls += 1
-            spent.live_calls += live
-            spent.prompt += step.prompt_tokens
-            spent.cached += step.cached_tokens
-            spent.completion += step.completion_tokens
-            spent.cost += step.cost or 0.0
-            spent.unpriced += step.cost is None
         elif step.kind == "run":
             line.runs += 1
-            spent.runs += 1
 
     def _say(self, sentence: str) -> None:
         if self._quiet:

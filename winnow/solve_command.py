@@ -1,4 +1,4 @@
-"""`winnow solve` and `winnow resume`: from the words of the command line to an exit code."""
+"""`winnow solve`: from the words of the command line to an exit code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from environments import Overrides, Task, prepare_task, read_issue, repository_n
 from sandbox import Images
 from store import Store
 
-from .configuration import configure
-from .minds import open_minds
+from .batch_issues import stored_configuration
+from .configuration import Configuration
+from .minds import Minds, configured_for_window
 from .paths import new_run_id, open_users_store, sandboxes_folder, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
-from .solving import CannotApply, apply_to_checkout, run_until_done, stored_run, work_on
-from .stored import task_to_json
+from .solving import CannotApply, apply_to_checkout, run_until_done, solve_stored
+from .stored import task_from_json, task_to_json
 from .worlds import choose_backend
 
 
@@ -32,8 +33,11 @@ class Asked:
 
     source: str
     issue: str
-    overrides: dict[str, Any]
-    preset: str
+    options: dict[str, Any]
+    context_window: int | None
+    preset: str | None
+    config: Path | None
+    words: tuple[str, ...]
     sandbox: str
     image: str | None
     dockerfile: Path | None
@@ -54,12 +58,11 @@ def solve(asked: Asked) -> int:
         raise CannotApply(
             f"--apply needs a checkout to write into, and {asked.source} is none: use --out FILE"
         )
-    wanted = {**asked.overrides, "sandbox": {"backend": "overlay"}}
-    configure(asked.preset, wanted)  # a wrong word is said before anything is started
+    _configured(asked, "overlay")  # a wrong word is said before anything is started
     backend, why = choose_backend(asked.sandbox)
     console.print(f"sandbox: {why}", style="dim", highlight=False)
-    configuration = configure(asked.preset, {**wanted, "sandbox": {"backend": backend}})
-    open_minds(configuration)  # a missing key or price is said before the repository is copied
+    configuration = _configured(asked, backend)
+    Minds(configuration)  # a missing key or price is said before the repository is copied
     store = open_users_store(asked.store)
     run = new_run_id(repository_name(asked.source))
     task, checkout = _prepare(asked, issue, run, console)
@@ -70,14 +73,18 @@ def solve(asked: Asked) -> int:
     return _work(store, run, console, out=asked.out, apply=checkout, json=asked.json)
 
 
-def resume(run: str, *, out: Path | None, apply: bool, as_json: bool, store: str | None) -> int:
-    """Go on with a run; the exit code."""
-    console = Console(stderr=as_json)
-    opened = open_users_store(store)
-    row = opened.run(run)
-    _, task = stored_run(opened, row.run)
-    checkout = _checkout(task) if apply else None
-    return _work(opened, row.run, console, out=out, apply=checkout, json=as_json)
+def go_on(store: Store, run: str, console: Console, *, out: Path | None, apply: bool, as_json: bool) -> int:
+    """Go on with a run of one issue; the exit code."""
+    [name] = store.task_names(run)
+    checkout = _checkout(task_from_json(store.task(run, name).body)) if apply else None
+    return _work(store, run, console, out=out, apply=checkout, json=as_json)
+
+
+def _configured(asked: Asked, backend: str) -> Configuration:
+    options = {**asked.options, "sandbox": {"backend": backend}}
+    return configured_for_window(
+        options, asked.context_window, preset=asked.preset, file=asked.config, words=asked.words
+    )
 
 
 def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task, Path | None]:
@@ -117,12 +124,12 @@ def _checkout(task: Task) -> Path:
 def _work(
     store: Store, run: str, console: Console, *, out: Path | None, apply: Path | None, json: bool
 ) -> int:
-    configuration, _ = stored_run(store, run)
+    configuration = stored_configuration(store, run)
     console.print(f"run {run}", style="bold", highlight=False)
     budget = configuration.budget
     progress = Progress(console, configuration.attempts, budget.usd, budget.seconds)
     with progress:
-        outcome = run_until_done(lambda: work_on(store, run, progress), progress.tell)
+        outcome = run_until_done(lambda: solve_stored(store, run, progress), progress.tell)
     return hand_over(store, run, outcome, console, out=out, apply=apply, json=json)
 
 

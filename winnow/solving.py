@@ -1,28 +1,20 @@
-"""One session of work on a run: what `solve`, `demo` and `resume` do once the run is in the store."""
+"""A run of one issue worked on to its end, Ctrl-C, and a patch written into the user's checkout."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from environments import Task, apply_patch
-from sandbox import clean
 from store import Store
 
-from .configuration import Configuration
-from .minds import open_minds
-from .paths import sandboxes_folder
-from .pipeline import Outcome, Tools, solve_task
-from .progress import Progress
-from .stored import task_from_json
-from .worlds import backend_of, limits_of
+from .batch import work_on
+from .pipeline import Outcome
+from .progress import View
 
 T = TypeVar("T")
 
@@ -31,66 +23,21 @@ class Interrupted(Exception):
     """Ctrl-C, and everything that was in flight is kept. (typer has an answer of its own to KeyboardInterrupt.)"""
 
 
-class NotResumable(Exception):
-    """The store does not hold what is needed to go on with a run; the message says why."""
-
-
 class CannotApply(Exception):
     """The chosen patch cannot be put into the user's checkout; the message says why."""
 
 
-def stored_run(store: Store, run: str) -> tuple[Configuration, Task]:
-    """A run's configuration and its one task. Raises NotResumable."""
-    rows = store.tasks(run)
-    if not rows:
-        raise NotResumable(
-            f"run {run} was stopped before its task was written: start it anew with `winnow solve`"
-        )
-    try:
-        return Configuration.model_validate_json(store.run(run).config), task_from_json(rows[0].body)
-    except (ValidationError, KeyError) as error:
-        raise NotResumable(
-            f"run {run} was made by another version of Winnow, whose settings this one does not know: "
-            f"go on with that version, or start it anew ({str(error).splitlines()[0]})"
-        ) from None
+async def solve_stored(store: Store, run: str, view: View) -> Outcome:
+    """Work on the single issue of `run` until a patch is chosen; everything found in the journal is not done again.
 
-
-async def work_on(store: Store, run: str, progress: Progress) -> Outcome:
-    """Work on the single task of `run` until a patch is chosen; everything found in the journal is not done again.
-
-    Raises store.RunBusy where another process works on the run, and whatever `solve_task` raises.
+    Raises store.RunBusy where another process works on the run, and whatever `pipeline.solve_task` raises.
     """
-    configuration, task = stored_run(store, run)
-    with store.lease(run):
-        # Whatever an earlier session of this run left behind; never another run's.
-        clean(sandboxes_folder(), run=run)
-        store.set_run(run, status="running")
-        backend = backend_of(configuration.sandbox, run)
-        try:
-            model, context_model = open_minds(configuration, store.totals(run), progress.tell)
-            tools = Tools(
-                store,
-                run,
-                configuration,
-                model,
-                context_model,
-                backend,
-                limits_of(configuration.sandbox),
-                progress,
-            )
-            if lacks := await backend.lacks():
-                progress.tell("not given here: " + " ".join(lacks))
-            outcome = await solve_task(task, tools)
-        except asyncio.CancelledError:
-            store.set_run(run, status="interrupted", ended=time.time())
-            raise
-        except BaseException:
-            store.set_run(run, status="failed", ended=time.time())
-            raise
-        finally:
-            await backend.close()
-        store.set_run(run, status="failed" if outcome.failures else "finished", ended=time.time())
-        return outcome
+    outcomes: list[Outcome | BaseException] = []
+    await work_on(store, run, view, again=True, ended=lambda name, outcome: outcomes.append(outcome))
+    outcome = outcomes[-1]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 def run_until_done(work: Callable[[], Awaitable[T]], tell: Callable[[str], None]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 
 from agent import Candidate, Run
 from environments import Task
+from environments.instance import Instance
 from sandbox import Dockerfile, HostRoot, Image, RootFs
 from selection import Evidence, MachineChoice, Ranking, Regression, Test
 
@@ -33,19 +35,36 @@ ranking_to_json = to_json
 _ROOTS = {kind.__name__: kind for kind in (HostRoot, Image, Dockerfile, RootFs)}
 
 
-def task_to_json(task: Task) -> str:
-    """A task with its root's kind said by name: two kinds of root may have the same fields."""
+def task_to_json(task: Task, instance: Mapping[str, Any] | None = None) -> str:
+    """A task with its root's kind said by name: two kinds of root may have the same fields.
+
+    instance: what the dataset says of it, as `instance_to_json` has it, kept beside it.
+    """
     body = json.loads(to_json(task))
     body["recipe"]["root"]["kind"] = type(task.recipe.root).__name__
+    if instance is not None:
+        body["instance"] = dict(instance)
     return json.dumps(body)
 
 
-def task_from_json(text: str) -> Task:
-    body = json.loads(text)
-    root = body["recipe"]["root"]
+def task_from_json(text: str | dict[str, Any]) -> Task:
+    """The task, from text or from what that text says."""
+    body = json.loads(text) if isinstance(text, str) else text
+    recipe = dict(body["recipe"])
+    root = dict(recipe["root"])
     kind = _ROOTS[root.pop("kind")]
-    body["recipe"]["root"] = _adapter(kind).validate_python(root)
-    return _adapter(Task).validate_python(body)
+    recipe["root"] = _adapter(kind).validate_python(root)
+    return _adapter(Task).validate_python({**body, "recipe": recipe})
+
+
+def instance_to_json(instance: Instance) -> str:
+    """The body of a task whose world is not built yet. A reference is another type, and is never stored."""
+    return json.dumps({"instance": json.loads(to_json(instance))})
+
+
+def instance_of(body: Mapping[str, Any]) -> Instance:
+    """The instance in a task's body."""
+    return _adapter(Instance).validate_python(body["instance"])
 
 
 def evidence_to_json(evidence: Evidence) -> str:

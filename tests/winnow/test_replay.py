@@ -41,12 +41,14 @@ def recorded(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def asked(checkout: Path, recording: Path) -> Asked:
-    overrides = {"attempts": 2, "model": {"name": f"replay:{recording}"}}
     return Asked(
         source=str(checkout),
         issue=toy.ISSUE,
-        overrides=overrides,
-        preset="codemonkeys",
+        options={"attempts": 2, "model": {"name": f"replay:{recording}"}},
+        context_window=None,
+        preset=None,
+        config=None,
+        words=(),
         sandbox="overlay",
         image=None,
         dockerfile=None,

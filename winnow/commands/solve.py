@@ -18,9 +18,9 @@ def command(
     ] = ".",
     issue: Annotated[str, typer.Option(help="The issue: TEXT, a FILE, a URL, or - for standard input.")] = "",
     model: Annotated[
-        str,
+        str | None,
         typer.Option("--model", "-m", help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, ollama/NAME ..."),
-    ] = "",
+    ] = None,
     context_model: Annotated[
         str | None, typer.Option(help="A cheaper model for reading the repository's files.")
     ] = None,
@@ -34,7 +34,7 @@ def command(
         int | None, typer.Option(min=1000, help="The model's window in tokens. Default: what is known of it.")
     ] = None,
     attempts: Annotated[int | None, typer.Option(min=1, help="Attempts. Default: the preset's.")] = None,
-    preset: Annotated[str, typer.Option(help="The method; `winnow presets` lists them.")] = "codemonkeys",
+    preset: Annotated[str | None, typer.Option(help="The method; `winnow presets` lists them.")] = None,
     budget: Annotated[float | None, typer.Option(help="USD that the run may cost.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Tokens that the run may use.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds that the run may take.")] = None,
@@ -67,31 +67,30 @@ def command(
             "--fresh", help="A fresh container for each run of a test on docker, not one for each candidate."
         ),
     ] = False,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", metavar="KEY=VALUE", help="One setting: -o attempt.temperature=0.8."),
+    ] = None,
 ) -> None:
     """Solve one issue: many attempts in sandboxes, weighed by tests and a selection machine, one patch.
 
     Exit code 0: a patch was chosen; 1: none was worth choosing; 2: the command is wrong; 3: the world failed.
     """
-    from ..minds import window_settings
     from ..solve_command import Asked, solve
 
     if not issue:
         raise typer.BadParameter(
             "say what to solve: TEXT, a FILE, a URL, or - for standard input", param_hint="--issue"
         )
-    if not model:
-        raise typer.BadParameter(
-            "say who answers, e.g. --model gpt-5 or --model vllm/NAME", param_hint="--model"
-        )
     if sum(root is not None for root in (image, dockerfile, rootfs)) > 1:
         raise typer.BadParameter("give one of --image, --dockerfile and --rootfs", param_hint="--image")
     if sandbox not in ("docker", "overlay", "auto"):
         raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
-    windows = window_settings(model, context_window)
     asked = Asked(
         source=source,
         issue=issue,
-        overrides={
+        options={
             "attempts": attempts,
             "model": {
                 "name": model,
@@ -101,11 +100,13 @@ def command(
                 "concurrency": concurrency,
                 "patience": patience,
             },
-            **windows,
-            "selection": {**windows.get("selection", {}), "isolation": "fresh" if fresh else None},
+            "selection": {"isolation": "fresh" if fresh else None},
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
+        context_window=context_window,
         preset=preset,
+        config=config,
+        words=tuple(option or ()),
         sandbox=sandbox,
         image=image,
         dockerfile=dockerfile,
