@@ -8,7 +8,7 @@ without them the split stands in the name of the file or of its folder).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,17 @@ def files_of_split(
         raise DatasetError(
             f"{shown} has no files of rows: {', '.join(patterns or ('JSON, JSON lines, parquet',))}"
         )
-    taken = split or (next(iter(splits)) if len(splits) == 1 else "test")
-    if not splits.get(taken):
-        have = ", ".join(name for name, files in splits.items() if files) or "none"
-        raise DatasetError(
-            f"{shown} has no split {taken!r} with files in it, but {have}: write the split after a colon"
-        )
+    taken = chosen_split([name for name, files in splits.items() if files], split, shown)
     return taken, splits[taken]
+
+
+def chosen_split(known: Sequence[str], split: str, shown: str) -> str:
+    """The split asked for, or else the only one, or else test. Raises DatasetError where it is not known."""
+    taken = split or (known[0] if len(known) == 1 else "test")
+    if taken not in known:
+        have = ", ".join(known) or "none"
+        raise DatasetError(f"{shown} has no split {taken!r}, but {have}: write the split after a colon")
+    return taken
 
 
 def declared(folder: Path, config: str, shown: str) -> Patterns:

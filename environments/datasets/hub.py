@@ -11,9 +11,11 @@ from pathlib import Path
 
 from .dataset import DatasetError
 from .files import ENDINGS
-from .folder import declared
+from .folder import chosen_split, declared
 
 _ID = re.compile(r"([\w][\w.-]*/[\w][\w.-]*)(?:@([\w][\w./-]*))?(?::([\w.-]+)(?:/([\w.-]+))?)?", re.ASCII)
+
+ANY = tuple(f"*{ending}" for ending in ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,15 @@ def fetched(name: HubName, cache: Path | None = None) -> Path:
     cache: where copies are kept, None for huggingface_hub's own folder. Raises DatasetError.
     """
     folder = _snapshot(name, ["README.md"], cache)
-    declares = declared(folder, name.config, name.id)
-    paths = {path for split, paths in declares.items() if name.split in ("", split) for path in paths}
+    patterns = declared(folder, name.config, name.id)
     # Without a declaration the split is in the names of the files, so all of them must be there to be looked at.
-    return _snapshot(name, ["README.md", *sorted(paths or (f"*{ending}" for ending in ENDINGS))], cache)
+    paths = patterns[chosen_split(list(patterns), name.split, name.id)] if patterns else ANY
+    return _snapshot(name, ["README.md", *paths], cache)
 
 
 def _snapshot(name: HubName, patterns: list[str], cache: Path | None) -> Path:
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub import errors, snapshot_download
         from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise DatasetError(
@@ -69,9 +70,12 @@ def _snapshot(name: HubName, patterns: list[str], cache: Path | None) -> Path:
                 cache_dir=cache,
             )
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    except errors.RevisionNotFoundError:
+        why = f"it has no revision {name.revision or 'main'}"
+    except errors.RepositoryNotFoundError:
+        why = "there is none of that name, or it wants a login: set HF_TOKEN for private and gated ones"
+    except errors.LocalEntryNotFoundError:
+        why = "the hub cannot be reached and no copy of it is kept here: check the network, or name a file"
+    except (errors.HfHubHTTPError, errors.HFValidationError, OSError, ValueError) as error:
         why = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise DatasetError(
-            f"the dataset {name.id} cannot be fetched from the Hugging Face hub ({why}): check the name "
-            "and the network, or name a file"
-        ) from None
+    raise DatasetError(f"the dataset {name.id} cannot be fetched from the Hugging Face hub: {why}")
