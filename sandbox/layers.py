@@ -6,18 +6,21 @@ that process ends, however it ends, so nothing has to be guessed from process id
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import re
 import shutil
 import stat
+import struct
 import time
 from pathlib import Path
 
 from .protocol import CannotStart, DiskFull, SandboxError
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_GET_FLAGS, _SET_FLAGS, _TOP_FOLDER = 0x80086601, 0x40086602, 0x00020000  # linux/fs.h, 64 bits
 
 
 def run_folder(state: Path, run: str) -> Path:
@@ -44,6 +47,21 @@ class Owned:
         os.close(lock)
 
 
+def _spread(folder: Path) -> None:
+    """Ask ext4 to put the folders in this one far from each other (FS_TOPDIR_FL, chattr +T); others may refuse.
+
+    ext4 without a journal does not use an inode again that was freed in the last minute, and looks at each of them in a
+    new one's neighbourhood. Where layers come and go by the thousand this was a fifth of a sandbox's cost.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            flags = struct.unpack("l", fcntl.ioctl(descriptor, _GET_FLAGS, bytes(struct.calcsize("l"))))[0]
+            fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", flags | _TOP_FOLDER))
+        finally:
+            os.close(descriptor)
+
+
 def own(folder: Path) -> Owned | None:
     """Lock a run's folder, made where missing. -> None where another living process has it.
 
@@ -62,6 +80,7 @@ def own(folder: Path) -> Owned | None:
             if os.stat(folder / "owner").st_ino == os.fstat(lock).st_ino:
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+                _spread(folder)
                 return Owned(folder, lock)
         except BlockingIOError:
             os.close(lock)
