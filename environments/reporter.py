@@ -27,7 +27,11 @@ Runner = Literal["pytest", "unittest"]
 _LIMIT = 64 * 2**20
 _NOT_PLAIN = re.compile(r"[;&|<>$`()\n\\]")
 _SOURCE = Path(__file__).with_name("reporter_inside.py")
-_MODULES = {"pytest": "winnow_reporter.py", "unittest": "sitecustomize.py"}
+_PLUGIN = b"""import sitecustomize
+
+if hasattr(sitecustomize, "take_hook"):  # not in a worker
+    pytest_unconfigure = sitecustomize.take_hook()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ class Reporter:
 async def lay(sandbox: Sandbox, runner: Runner) -> Reporter:
     """Put a reporter with a fresh key into a sandbox in which nothing of the candidate has run yet."""
     reporter = Reporter(runner, f"/tmp/winnow-{secrets.token_hex(8)}", secrets.token_bytes(32))
-    await sandbox.write(f"{reporter.folder}/{_MODULES[runner]}", _SOURCE.read_bytes())
+    await sandbox.write(f"{reporter.folder}/sitecustomize.py", _SOURCE.read_bytes())
+    if runner == "pytest":
+        await sandbox.write(f"{reporter.folder}/winnow_reporter.py", _PLUGIN)
     await sandbox.write(f"{reporter.folder}/key", reporter.key)
     return reporter
 

@@ -1,64 +1,77 @@
 """Runs inside a grading sandbox, in the interpreter of the tests: what a test run said, under a seal (see reporter.py).
 
-Never imported by Winnow. Python 2.7 to today, standard library only. It is loaded before any code of the repository,
-takes the key from beside it and removes the file; a process that finds no key (a child, a worker) does nothing.
-As the pytest plug-in `winnow_reporter` it seals pytest's own XML report when pytest has ended; as `sitecustomize` it
-keeps what unittest's results were told, and seals that when the outermost test run ends.
+Never imported by Winnow. As `sitecustomize` it is loaded at the interpreter's start, before any code of the
+repository; it takes the key from beside it and removes the file. A process that finds no key (a child, a worker) does
+nothing. pytest's own XML report is sealed when pytest has ended, through the plug-in `winnow_reporter`; of unittest it
+keeps what results are told, and seals that when the outermost test run ends. Python 2.7 to today.
 """
 
-import hashlib
-import hmac
-import json
 import os
+import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def _take_sealer():
+def _take_key():
     path = os.path.join(_HERE, "key")
     try:
         with open(path, "rb") as file:
             key = file.read()
         os.remove(path)
-    except OSError:
+    except Exception:
         return None
+    return key
+
+
+def _sealer(key):
+    """The repository may be on the path already, and must not be what the standard library is imported from."""
+    path, said = sys.path[:], os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [part for part in path if part not in said]
+    try:
+        import hashlib
+        import hmac
+        import json
+        import unittest
+    finally:
+        sys.path[:] = path
 
     def seal(content):
         with open(os.path.join(_HERE, "seal"), "w") as file:
             file.write(hmac.new(key, content, hashlib.sha256).hexdigest())
 
-    return seal
+    return seal, json.dumps, unittest.TestResult
 
 
 def _watch_pytest(seal):
-    def pytest_unconfigure(config):
+    def unconfigure(config):
         try:
             with open(os.path.join(_HERE, "report"), "rb") as file:
                 content = file.read()
-        except OSError:
+        except Exception:
             return
         seal(content)
 
-    globals()["pytest_unconfigure"] = pytest_unconfigure
+    def take():
+        globals().pop("take_hook")
+        return unconfigure
+
+    globals()["take_hook"] = take
 
 
-def _watch_unittest(seal):
-    import unittest
-
+def _watch_unittest(seal, dumps, base):
     kept = []
     active = []
 
-    def told(outcome):
-        def wrap(method):
-            def wrapped(self, test, *more, **named):
-                if active and active[0] is self:
-                    if outcome != "subtest" or (more and more[-1] is not None):
-                        kept.append([str(test), _title(test), "failed" if outcome == "subtest" else outcome])
-                return method(self, test, *more, **named)
+    def told(outcome, method):
+        def wrapped(self, test, *more, **named):
+            if active and active[0] is self:
+                if outcome != "subtest":
+                    kept.append([str(test), _title(test), outcome])
+                elif more and more[-1] is not None:
+                    kept.append([str(test), _title(test), "failed"])
+            return method(self, test, *more, **named)
 
-            return wrapped
-
-        return wrap
+        return wrapped
 
     def begins(method):
         def wrapped(self):
@@ -72,7 +85,7 @@ def _watch_unittest(seal):
         def wrapped(self):
             if active and active[0] is self:
                 active.pop()
-                content = json.dumps(kept).encode("ascii")
+                content = dumps(kept).encode("ascii")
                 with open(os.path.join(_HERE, "report"), "wb") as file:
                     file.write(content)
                 seal(content)
@@ -89,10 +102,9 @@ def _watch_unittest(seal):
         "addUnexpectedSuccess": "failed",
         "addSubTest": "subtest",
     }
-    base = unittest.TestResult
     for name, outcome in outcomes.items():
         if hasattr(base, name):
-            setattr(base, name, told(outcome)(getattr(base, name)))
+            setattr(base, name, told(outcome, getattr(base, name)))
     base.startTestRun = begins(base.startTestRun)
     base.stopTestRun = ends(base.stopTestRun)
 
@@ -104,7 +116,15 @@ def _title(test):
         return ""
 
 
-_seal = _take_sealer()
-if _seal is not None:
-    (_watch_unittest if __name__ == "sitecustomize" else _watch_pytest)(_seal)
-del _seal
+def _begin():
+    key = _take_key()
+    if key is None:
+        return
+    seal, dumps, base = _sealer(key)
+    if os.path.exists(os.path.join(_HERE, "winnow_reporter.py")):
+        _watch_pytest(seal)
+    else:
+        _watch_unittest(seal, dumps, base)
+
+
+_begin()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,15 +17,21 @@ _MACHINERY = frozenset(
     "conftest.py pytest.ini .pytest.ini tox.ini sitecustomize.py usercustomize.py .coveragerc noxfile.py "
     "pytest.toml .pytest.toml".split()
 )
+_TOOLS = frozenset("pytest _pytest pluggy xdist pytest_cov coverage hypothesis nose nose2 tox trial".split())
 
 
 def test_machinery(tree: Path, changes: Mapping[str, Change]) -> tuple[str, ...]:
-    """Which changed files decide how tests are run: conftest.py, test settings, what Python runs at its start.
+    """Which changed files decide how tests are run: conftest.py, test settings, what Python runs at its start, and new
+    modules that would be imported in place of a test tool or of the standard library.
 
     A project's own test library (a package that it ships) is source, not machinery.
     """
+    entries = head_entries(tree)
+    tops = {path.partition("/")[0].removesuffix(".py") for path in entries}
     return tuple(
-        path for path, change in sorted(changes.items()) if _is_machinery(tree, path, change.content)
+        path
+        for path, change in sorted(changes.items())
+        if _is_machinery(tree, path, change.content) or (path not in entries and _takes_a_place(path, tops))
     )
 
 
@@ -40,6 +47,14 @@ def _is_machinery(tree: Path, path: str, content: bytes | None) -> bool:
     entry = head_entries(tree).get(path)
     before = git("cat-file", "blob", entry[1], git_dir=tree / ".git") if entry else b""
     return _test_settings(name, before) != _test_settings(name, content or b"")
+
+
+def _takes_a_place(path: str, tops: Collection[str]) -> bool:
+    """A new top-level module, beside the repository's own, with the name of a tool or of the standard library."""
+    parts = PurePosixPath(path.removeprefix("src/")).parts
+    name = parts[0].removesuffix(".py")
+    is_module = path.endswith((".py", ".so", ".pyc")) and name not in tops
+    return is_module and (name in _TOOLS or name in sys.stdlib_module_names)
 
 
 def _test_settings(name: str, content: bytes) -> Any:
