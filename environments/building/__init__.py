@@ -1,0 +1,13 @@
+"""The general builder: from a row of a dataset to a task whose world is made, without a list of known projects.
+
+It finds the repository, the interpreter, the dependencies as of a date and the test command, tries general ways until
+the tests run, and writes a recipe that a person may edit. It imports sandbox and the files of environments around it.
+"""
+
+from __future__ import annotations
+
+from .builder import Builder
+from .failures import BuildFailed
+from .plan import WrongRecipe
+
+__all__ = ["BuildFailed", "Builder", "WrongRecipe"]

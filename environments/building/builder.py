@@ -1,0 +1,232 @@
+"""From a row of a dataset to a task whose world is made: the general builder, and rows that bring an image."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox import Backend, Images
+
+from ..instance import Instance
+from ..repository import freeze, repository_name
+from ..task import Snapshot, Task
+from .bench import AT
+from .failures import BuildFailed
+from .image_world import image_task
+from .index import read_index
+from .interpreters import Interpreter, download, installed
+from .layers import layer, name_of
+from .mirrors import clone, commit_date, find_repository, has_commit, nearest_tag
+from .plan import Plan, find_recipe, read_recipe, with_given
+from .repository_reading import Reading, read_repository
+from .version_choice import RELEASED, Choice, choose, declared_by, minor_of
+from .wishes import wishes_of
+from .world import Made, Order, make_world, task_of
+
+
+class Builder:
+    """Makes the worlds of a dataset's rows, each once: layers lie under `folder` and are shared by runs and processes.
+
+    backend: builds run in its sandboxes, which have the network; attempts have none. repos: a folder of mirrors,
+    None: repositories are cloned from their public host. recipes: a recipe file, or a folder with
+    INSTANCE.toml, OWNER__NAME-COMMIT.toml (12 digits) or OWNER__NAME.toml. tell: gets a sentence now and then.
+    at_once: how many builds run at the same time. images: makes images ready for rows that name one.
+    rootfs: a root file system to build on in place of this machine's own (docker/rootfs-debian.sh makes one).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        folder: Path,
+        *,
+        repos: Path | None = None,
+        recipes: Path | None = None,
+        tell: Callable[[str], None] = lambda sentence: None,
+        at_once: int = 2,
+        images: Images | None = None,
+        rootfs: Path | None = None,
+    ) -> None:
+        self._backend = backend
+        self._folder = folder.absolute()
+        self._repos, self._recipes, self._images = repos, recipes, images
+        self._rootfs = rootfs.absolute() if rootfs else None
+        self._tell = tell
+        self._turns = asyncio.Semaphore(max(1, at_once))
+        self._index = read_index()
+
+    async def task(self, instance: Instance) -> Task:
+        """The row's task, its world made where nobody made it before; minutes then, else milliseconds.
+
+        Raises BuildFailed with the lines that matter, WrongRecipe, RepositoryError (no such repository or commit),
+        sandbox.CannotStart.
+        """
+        async with self._turns:
+            source, snapshot, about = await self._frozen(instance)
+            file = find_recipe(self._recipes, _names(instance))
+            given = read_recipe(file) if file else {}
+            if instance.image:
+                return await image_task(
+                    self._backend, self._folder, instance, snapshot, given, self._images, self._tell
+                )
+            if instance.language not in ("", "python"):
+                raise BuildFailed(
+                    f"{instance.id} is written in {instance.language}: the builder makes Python worlds; name an image"
+                )
+            made = await self._made(instance, snapshot, about, given)
+        return task_of(instance, snapshot, made)
+
+    async def recipe(self, instance: Instance) -> str:
+        """The text of the recipe that the row's world was made by. Raises as `task`."""
+        _, snapshot, about = await self._frozen(instance)
+        file = find_recipe(self._recipes, _names(instance))
+        made = await self._made(instance, snapshot, about, read_recipe(file) if file else {})
+        return made.recipe
+
+    async def close(self) -> None:
+        """Nothing is held between builds; layers stay for others."""
+
+    async def _frozen(self, instance: Instance) -> tuple[str, Snapshot, Mapping[str, str]]:
+        """The repository's layer: frozen at the base commit, and what was read of its history before it was sealed."""
+        source = await asyncio.to_thread(find_repository, instance.repo, instance.base_commit, self._repos)
+        name = name_of("repository", instance.base_commit or str(source), instance.repo)
+
+        async def make(folder: Path) -> None:
+            place = source
+            if not isinstance(place, Path):
+                place = await self._cloned(place, instance.base_commit)
+            self._tell(f"{instance.id}: freezing {instance.repo} at {instance.base_commit[:12]}")
+            await asyncio.to_thread(_freeze, place, folder, instance.base_commit)
+
+        made = await layer(self._folder / "repositories", name, make)
+        about = json.loads((made / "about.json").read_text())
+        snapshot = Snapshot(
+            tree=made / "tree",
+            at=AT,
+            base=about["base"],
+            head=about["head"],
+            digest=about["digest"],
+            notes=tuple(about["notes"]),
+        )
+        return str(source), snapshot, about
+
+    async def _cloned(self, url: str, commit: str) -> Path:
+        async def make(folder: Path) -> None:
+            self._tell(f"cloning {repository_name(url)}")
+            await asyncio.to_thread(clone, url, folder / "repo.git")
+
+        name = name_of("clone", url)
+        made = await layer(self._folder / "clones", name, make)
+        if not has_commit(made / "repo.git", commit):  # it was cloned before that commit was made
+            name = name_of("clone", url, commit)
+            made = await layer(self._folder / "clones", name, make)
+        return made / "repo.git"
+
+    async def _made(
+        self, instance: Instance, snapshot: Snapshot, about: Mapping[str, str], given: Mapping[str, Any]
+    ) -> Made:
+        reading = await asyncio.to_thread(read_repository, snapshot)
+        day = _day(instance, about)
+        if said := given.get("date"):
+            day = date.fromisoformat(said)
+        interpreters = {one.minor: one for one in installed(downloads=self._folder / "interpreters")}
+        wanted = given.get("python") or instance.python
+        choices = choose(wanted, declared_by(reading.texts), day, self._available(interpreters))
+        if wanted and minor_of(wanted) not in interpreters:
+            interpreters, choices = await self._downloaded(wanted, choices, interpreters)
+        if not choices:
+            raise BuildFailed(
+                f"no Python for {instance.id} is on this machine and none can be downloaded"
+                + (f": {wanted} is asked for" if wanted else "")
+            )
+        order = Order(
+            instance=instance,
+            snapshot=snapshot,
+            reading=reading,
+            plans={one.minor: _plan(instance, reading, one.minor, given) for one in choices},
+            choices=choices,
+            day=day,
+            given=given,
+            tag=(about.get("tag", ""), about.get("tagged", "")),
+            interpreters=interpreters,
+            rootfs=self._rootfs,
+            index=self._index,
+        )
+        return await make_world(self._backend, self._folder, order, self._tell)
+
+    def _available(self, interpreters: Mapping[tuple[int, int], Interpreter]) -> list[tuple[int, int]]:
+        if self._rootfs is None:
+            return list(interpreters)
+        return [minor for minor, one in interpreters.items() if not one.in_system()]
+
+    async def _downloaded(
+        self, wanted: str, choices: tuple[Choice, ...], interpreters: dict[tuple[int, int], Interpreter]
+    ) -> tuple[dict[tuple[int, int], Interpreter], tuple[Choice, ...]]:
+        """The version that is asked for, from uv's downloads; what is nearest here where it cannot be had."""
+        minor = minor_of(wanted)
+        if minor is None or minor not in RELEASED:
+            return interpreters, choices
+        self._tell(f"downloading Python {minor[0]}.{minor[1]}")
+        got = await asyncio.to_thread(download, f"{minor[0]}.{minor[1]}", self._folder / "interpreters")
+        if got is None:
+            return interpreters, choices
+        return {**interpreters, got.minor: got}, (Choice(got.minor, f"Python {wanted} is asked for"),)
+
+
+def _freeze(source: Path, folder: Path, commit: str) -> None:
+    snapshot = freeze(source, folder / "tree", at=AT, commit=commit or None)
+    tag, tagged = nearest_tag(source, commit)
+    about = {
+        **{name: value for name, value in asdict(snapshot).items() if name not in ("tree", "checkout")},
+        "date": commit_date(source, commit),
+        "tag": tag,
+        "tagged": tagged,
+    }
+    (folder / "about.json").write_text(json.dumps(about))
+
+
+def _plan(instance: Instance, reading: Reading, minor: tuple[int, int], given: Mapping[str, Any]) -> Plan:
+    wishes = wishes_of(reading.texts, reading.files, minor)
+    local = tuple(
+        path for one in wishes.loose if (path := one.partition("[")[0]) + "/setup.py" in reading.files
+    )
+    plan = Plan(
+        project=wishes.project,
+        extras=wishes.extras,
+        groups=wishes.groups,
+        files=wishes.files,
+        requirements=tuple(one for one in wishes.loose if "/" not in one.partition("[")[0].partition("@")[0]),
+        local=local,
+        setup=instance.setup,
+        env=dict(instance.env),
+        test_command=instance.test_command,
+        test_format=instance.test_format,
+        network=instance.network,
+        why=wishes.why,
+    )
+    if instance.setup:  # the row says how it is installed: nothing is guessed
+        plan = replace(
+            plan, project="", extras=(), groups=(), files=(), requirements=(), local=(), install="script"
+        )
+    return with_given(plan, given)
+
+
+def _day(instance: Instance, about: Mapping[str, str]) -> date:
+    for said in (instance.created, about.get("date", "")):
+        try:
+            return datetime.fromisoformat(said.replace("Z", "+00:00")).date()
+        except ValueError:
+            continue
+    return datetime.now(UTC).date()
+
+
+def _names(instance: Instance) -> tuple[str, ...]:
+    """Names of recipe files for a row, the narrowest first."""
+    repo = instance.repo.removesuffix(".git").rstrip("/")
+    parts = [part for part in repo.replace(":", "/").split("/") if part][-2:]
+    full = "__".join(parts) if len(parts) == 2 and not Path(repo).is_dir() else repository_name(repo)
+    return (instance.id.replace("/", "__"), f"{full}-{instance.base_commit[:12]}", full)

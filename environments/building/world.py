@@ -1,0 +1,450 @@
+"""A world's layers: its dependencies, shared by all that ask for the same, and the project installed on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sandbox import Backend, Place
+
+from ..instance import Instance
+from ..python_layout import import_names
+from ..repository import head_entries
+from ..sources import languages_of
+from ..task import Recipe, Snapshot, Task
+from .bench import AT, ENV, Bench, Ground, ground_for, open_bench, world_env
+from .carrying import carry_out, link_tree
+from .failures import BuildFailed, StepFailed
+from .index import Index
+from .installing import install_dependencies, install_project, make_environment, make_service, resolved
+from .interpreters import Interpreter
+from .layers import layer, name_of
+from .plan import Plan, Service, write_recipe
+from .repository_reading import Reading
+from .services import HOME, start_script
+from .test_ways import TestWay, test_ways
+from .trying import GOOD, Trial, try_tests
+from .version_choice import Choice, Minor
+from .ways import Way, undated, version_of, ways_to_build
+
+_STAMP = "/tmp/winnow-stamp"
+_NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
+_PATH_FILE = "winnow-repository.pth"
+_MOST_WAYS = 8
+_OF_INSTALLING = ("installing the project", "importing")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that decides a world. plans: for each version of Python that may be tried. tag: the last release and its
+    commit. given: what a recipe file says."""
+
+    instance: Instance
+    snapshot: Snapshot
+    reading: Reading
+    plans: Mapping[Minor, Plan]
+    choices: tuple[Choice, ...]
+    day: date
+    given: Mapping[str, Any]
+    tag: tuple[str, str]
+    interpreters: Mapping[Minor, Interpreter]
+    rootfs: Path | None
+    index: Index
+
+    def name(self) -> str:
+        """The world's name: what it is made from."""
+        plans = [asdict(replace(self.plans[one.minor], why=())) for one in self.choices]
+        pythons = [
+            (str(self.interpreters[one.minor].executable), self.interpreters[one.minor].version)
+            for one in self.choices
+        ]
+        given = {name: str(value) for name, value in self.given.items()}
+        return name_of(
+            "world",
+            self.snapshot.head,
+            plans,
+            pythons,
+            str(self.day),
+            given,
+            self.tag,
+            str(self.rootfs),
+            self.instance.version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished world. folder: its layer, with the trees that a sandbox shows. recipe: the text of its recipe file."""
+
+    folder: Path
+    plan: Plan
+    ground: Ground
+    recipe: str
+
+
+async def make_world(backend: Backend, folder: Path, order: Order, tell: Callable[[str], None]) -> Made:
+    """The world, made where it is not there yet: ways are tried until one is good. Raises BuildFailed."""
+
+    async def make(into: Path) -> None:
+        await _Making(backend, folder, order, tell).make(into)
+
+    made = await layer(folder / "worlds", order.name(), make)
+    plan = _plan_from(json.loads((made / "world.json").read_text()))
+    ground = await ground_for(order.interpreters[version_of(plan)], order.rootfs, order.index, folder)
+    return Made(made, plan, ground, (made / "recipe.toml").read_text(encoding="utf-8"))
+
+
+def task_of(instance: Instance, snapshot: Snapshot, made: Made) -> Task:
+    """The task: the repository as it was frozen, shown with what the installation made in it."""
+    plan = made.plan
+    frozen = replace(snapshot, tree=made.folder / "tree")
+    places = [*made.ground.world_places, Place(made.folder / "env", ENV)]
+    if (made.folder / "services").is_dir():
+        places.append(Place(made.folder / "services", HOME))
+    recipe = Recipe(
+        root=made.ground.world_root,
+        test_command=plan.test_command or None,
+        test_format=plan.test_format or "exit",
+        test_timeout=plan.test_timeout,
+        env={**world_env(), **plan.env},
+        places=tuple(places),
+        languages=languages_of(frozen) or ("python",),
+        network=plan.network,
+        services=start_script(plan.services),
+        why=plan.why,
+    )
+    return Task(instance.id, instance.issue, frozen, recipe)
+
+
+class _Making:
+    """One world being made."""
+
+    def __init__(self, backend: Backend, folder: Path, order: Order, tell: Callable[[str], None]) -> None:
+        self._backend, self._folder, self._order, self._tell = backend, folder, order, tell
+
+    async def make(self, into: Path) -> None:
+        """Try the ways in their order; the first good one fills `into`, else the best of those that run tests."""
+        order = self._order
+        best: tuple[float, Plan] | None = None
+        failures: list[tuple[Plan, StepFailed]] = []
+        for way in self._ways():
+            for install in way.installs:
+                plan = replace(way.plan, install=install)
+                self._tell(f"{order.instance.id}: {_in_short(plan)}")
+                try:
+                    share = await self._dated_or_not(plan, into)
+                except StepFailed as failed:
+                    failures.append((plan, failed))
+                    self._tell(f"{order.instance.id}: {failed}")
+                    if failed.step.startswith(_OF_INSTALLING):
+                        continue
+                    break  # another installation would not change that
+                if share >= GOOD:
+                    return
+                if best is None or share > best[0]:
+                    best = share, plan
+                break
+        if best is None:
+            raise self._failed(failures)
+        self._tell(f"{order.instance.id}: the best way passes {best[0]:.0%} of a trial; it is taken")
+        try:
+            await self._build(best[1], into, at_least=0.0)
+        except StepFailed as failed:
+            raise self._failed([*failures, (best[1], failed)]) from failed
+
+    async def _dated_or_not(self, plan: Plan, into: Path) -> float:
+        try:
+            return await self._build(plan, into, at_least=GOOD)
+        except StepFailed as failed:
+            if not plan.date or "exclude-newer" not in failed.output or "upload" not in failed.output:
+                raise
+            return await self._build(undated(plan), into, at_least=GOOD)
+
+    def _ways(self) -> list[Way]:
+        """All ways of the best version, then the first ones of the others."""
+        order = self._order
+        fixed = {name for name in ("date", "install") if name in order.given}
+        if order.instance.setup:
+            fixed.add("install")
+        found = [
+            ways_to_build(order.plans[choice.minor], choice, order.day, fixed) for choice in order.choices
+        ]
+        return [*found[0], *(way for others in found[1:] for way in others[:2])][:_MOST_WAYS]
+
+    async def _build(self, plan: Plan, into: Path, *, at_least: float) -> float:
+        """Build by one plan. -> the share of a trial's tests that pass; `into` is filled where it is enough."""
+        order = self._order
+        ground = await ground_for(
+            order.interpreters[version_of(plan)], order.rootfs, order.index, self._folder
+        )
+        base = await self._dependencies(plan, ground)
+        left = json.loads((base / "left.json").read_text())
+        plan = replace(plan, why=(*plan.why, *left["why"]))
+        places = (Place(order.snapshot.tree, AT), Place(base / "env", ENV))
+        services = await self._services(plan, ground)
+        if services is not None:
+            places += (Place(services, HOME),)
+        bench = await open_bench(self._backend, ground, order.index, places, f"build-{order.instance.id}", {})
+        try:
+            await self._tag(bench)
+            await bench.run(f"touch {_STAMP}; sleep 0.02", step="starting")
+            before = await _listing(bench)
+            await install_project(bench, plan)
+            if plan.install == "path" or (plan.install == "script" and not plan.setup):
+                await _put_on_path(bench, order.snapshot.tree)
+            await _check_imports(bench, order.snapshot.tree)
+            trial = await try_tests(
+                bench,
+                plan,
+                self._test_ways(plan),
+                list(import_names(order.snapshot.tree)),
+                start_script(plan.services),
+            )
+            if trial.share < at_least:
+                return trial.share
+            plan = replace(
+                plan,
+                requirements=(*plan.requirements, *trial.added),
+                test_command=trial.way.command,
+                test_format=trial.way.format,
+                why=(*plan.why, trial.way.why, trial.why, *_added(trial)),
+            )
+            await self._keep(bench, plan, base, services, before, into)
+            return max(trial.share, at_least)
+        finally:
+            await bench.close()
+
+    async def _dependencies(self, plan: Plan, ground: Ground) -> Path:
+        """The layer with an environment in which everything but the project is installed."""
+        order = self._order
+        about = {
+            name: getattr(plan, name)
+            for name in "python date wheels unpinned project extras groups files requirements leave_out".split()
+        }
+        said = {
+            path: text
+            for path, text in order.reading.texts.items()
+            if not path.startswith((".github", "tests/run"))
+        }
+        # The project's metadata may be computed from any file: the same commit, or no such computation.
+        computed = (
+            "" if "setup.py" not in said and not plan.project.endswith(".py") else order.snapshot.digest
+        )
+        python = (ground.python, order.interpreters[version_of(plan)].version)
+        name = name_of(
+            "dependencies", about, said, computed if plan.project else "", python, str(order.rootfs)
+        )
+
+        async def make(into: Path) -> None:
+            (into / "env").mkdir()
+            (into / "empty").mkdir()
+            places = (Place(order.snapshot.tree, AT), Place(into / "empty", ENV))
+            bench = await open_bench(
+                self._backend, ground, order.index, places, f"deps-{order.instance.id}", {}
+            )
+            try:
+                await self._tag(bench)
+                await make_environment(bench, plan)
+                left = await install_dependencies(bench, plan)
+                await carry_out(bench.sandbox, ENV, into / "env")
+            finally:
+                await bench.close()
+            (into / "left.json").write_text(json.dumps({"out": left.out, "why": left.why}))
+            (into / "empty").rmdir()
+
+        return await layer(self._folder / "dependencies", name, make)
+
+    async def _services(self, plan: Plan, ground: Ground) -> Path | None:
+        """The layer with the environments of the services, None where none needs one."""
+        order = self._order
+        wanted = [service for service in plan.services if service.requirements]
+        if not wanted:
+            return None
+
+        async def make(into: Path) -> None:
+            places = (Place(order.snapshot.tree, AT), Place(into, HOME))
+            bench = await open_bench(
+                self._backend, ground, order.index, places, f"services-{order.instance.id}", {}
+            )
+            try:
+                for service in wanted:
+                    await make_service(bench, service.name, service.requirements, HOME)
+                await carry_out(bench.sandbox, HOME, into)
+            finally:
+                await bench.close()
+
+        about = [(service.name, service.requirements) for service in wanted]
+        return await layer(
+            self._folder / "services", name_of("services", about, ground.python, str(order.rootfs)), make
+        )
+
+    async def _tag(self, bench: Bench) -> None:
+        """Give the build's private copy the name of the last release: tools read the version from it."""
+        tag, commit = self._order.tag
+        if not tag and self._order.instance.version:
+            tag, commit = self._order.instance.version, "HEAD"
+        if tag:
+            await bench.tried(f"git update-ref refs/tags/{tag} {commit} 2>/dev/null", cwd=AT)
+
+    def _test_ways(self, plan: Plan) -> tuple[TestWay, ...]:
+        reading = self._order.reading
+        ways = test_ways(reading.texts, reading.files, reading.sizes)
+        if not plan.test_command:
+            return ways
+        from ..detection import format_of
+
+        kind = plan.test_format or format_of(plan.test_command)
+        like = next((way for way in ways if way.format == kind), None)
+        # A command that is more than its words (pipes, several lines) cannot be told to run a piece.
+        pieces = like.pieces if like is not None and "\n" not in plan.test_command else ("",)
+        return (TestWay(plan.test_command, kind, "the test command was given", pieces or ("",)),)
+
+    async def _keep(
+        self,
+        bench: Bench,
+        plan: Plan,
+        base: Path,
+        services: Path | None,
+        before: Mapping[str, frozenset[str]],
+        into: Path,
+    ) -> None:
+        """Fill the world's layer: the dependencies' files and the repository's, and what the installation changed."""
+        order = self._order
+        pins = await resolved(bench)
+        after = await _listing(bench)
+        tracked = head_entries(order.snapshot.tree)
+        fresh = await _fresh(bench)
+        await asyncio.to_thread(link_tree, base / "env", into / "env")
+        await asyncio.to_thread(_take_away, into / "env", before[ENV] - after[ENV])
+        await carry_out(bench.sandbox, ENV, into / "env", only=fresh[ENV])
+        await asyncio.to_thread(link_tree, order.snapshot.tree, into / "tree")
+        built = [path for path in fresh[AT] if path not in tracked and not _not_kept(path)]
+        await carry_out(bench.sandbox, AT, into / "tree", only=built)
+        await asyncio.to_thread(_hide, into / "tree", built)
+        if services is not None:
+            await asyncio.to_thread(link_tree, services, into / "services")
+        repository = order.instance.repo
+        text = write_recipe(plan, repository=repository, commit=order.snapshot.base, resolved=pins)
+        (into / "recipe.toml").write_text(text, encoding="utf-8")
+        (into / "world.json").write_text(json.dumps(asdict(plan)))
+
+    def _failed(self, failures: list[tuple[Plan, StepFailed]]) -> BuildFailed:
+        """The sentence names what was tried; the lines are of the way that came furthest."""
+        if not failures:
+            return BuildFailed(f"{self._order.instance.id}: there is no way to build it")
+        furthest = max(failures, key=lambda one: _far(one[1]))
+        plan, failed = furthest
+        sentence = (
+            f"the world of {self._order.instance.id} cannot be built ({len(failures)} ways tried): with "
+            f"{_in_short(plan)}, {failed}"
+        )
+        return BuildFailed(sentence, failed.lines)
+
+
+def _far(failed: StepFailed) -> int:
+    order = (
+        "making",
+        "installing pip",
+        "installing the dep",
+        "installing the project",
+        "installing",
+        "import",
+        "collecting",
+        "running",
+    )
+    return next(
+        (number for number, word in reversed(list(enumerate(order))) if failed.step.startswith(word)), 0
+    )
+
+
+def _in_short(plan: Plan) -> str:
+    words = [f"Python {plan.python}", plan.install, f"as of {plan.date or 'today'}"]
+    words += ["built packages only"] if plan.wheels else []
+    words += ["no pinned versions"] if plan.unpinned else []
+    return ", ".join(words)
+
+
+def _added(trial: Trial) -> tuple[str, ...]:
+    return (f"added, since its tests want them: {', '.join(trial.added)}",) if trial.added else ()
+
+
+async def _listing(bench: Bench) -> dict[str, frozenset[str]]:
+    said = await bench.run(
+        f"cd {ENV} && find . ! -type d -print | head -c 3900000", step="listing the environment", cwd="/"
+    )
+    return {ENV: frozenset(line.removeprefix("./") for line in said.splitlines())}
+
+
+async def _fresh(bench: Bench) -> dict[str, list[str]]:
+    """Paths that were written since the stamp, by folder."""
+    found = {}
+    for folder in (ENV, AT):
+        script = (
+            f"cd {folder} && find . -name .git -prune -o ! -type d -cnewer {_STAMP} -print | head -c 3900000"
+        )
+        said = await bench.run(script, step="looking for what was built", cwd="/")
+        names = [line.removeprefix("./") for line in said.splitlines() if line]
+        found[folder] = [one for one in names if not _not_kept(one) or folder == ENV]
+    return found
+
+
+def _not_kept(path: str) -> bool:
+    return any(part in _NOT_KEPT for part in path.split("/"))
+
+
+async def _put_on_path(bench: Bench, tree: Path) -> None:
+    """Without an installation: the folders of the packages on Python's own path."""
+    roots = dict.fromkeys(f"{AT}/{root}" if root else AT for root in import_names(tree).values()) or {
+        AT: None
+    }
+    site = await bench.run(
+        "python -c 'from distutils.sysconfig import get_python_lib as f; print(f())' 2>/dev/null || "
+        "python -c 'import sysconfig; print(sysconfig.get_paths()[\"purelib\"])'",
+        step="asking Python for its path",
+    )
+    await bench.sandbox.write(f"{site.split()[-1]}/{_PATH_FILE}", "\n".join(roots).encode() + b"\n")
+
+
+async def _check_imports(bench: Bench, tree: Path) -> None:
+    """Raises StepFailed where a package of the repository is found elsewhere than in it."""
+    from ..world_check import find_modules
+
+    found = await find_modules(bench.sandbox, AT, list(import_names(tree)))
+    for name, where in found.items():
+        if where is not None and not where.startswith(AT + "/"):
+            raise StepFailed("importing it", f"error: `import {name}` finds {where} and not the repository")
+    if found and all(where is None for where in found.values()):
+        raise StepFailed("importing it", f"error: none of {', '.join(found)} can be imported")
+
+
+def _take_away(folder: Path, gone: Collection[str]) -> None:
+    for name in gone:
+        path = folder / name
+        if os.path.lexists(path) and not path.is_dir():
+            path.unlink()
+
+
+def _hide(tree: Path, built: list[str]) -> None:
+    """What the installation wrote into the repository is ignored there, whatever its .gitignore says."""
+    exclude = tree / ".git/info/exclude"
+    text = exclude.read_text(errors="surrogateescape") if exclude.is_file() else ""
+    exclude.unlink(missing_ok=True)  # it is a link to the frozen repository's
+    lines = [f"/{path}" for path in built if not any(char in path for char in "*?[\\\n#!")]
+    exclude.write_text(text + "\n".join(lines) + "\n", errors="surrogateescape")
+    from ..safe_git import git
+
+    git("update-index", "-q", "--refresh", git_dir=tree / ".git", work_tree=tree, ok=(0, 1))
+
+
+def _plan_from(said: Mapping[str, Any]) -> Plan:
+    words = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+    words["services"] = tuple(
+        Service(**{**one, "requirements": tuple(one["requirements"])}) for one in said["services"]
+    )
+    return Plan(**words)
