@@ -26,6 +26,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .batch_worlds import BuildFailed
     from .configuration import WrongConfiguration
     from .demo import DemoFailed
+    from .export_errors import CannotExport
+    from .grade_candidates import NothingToGrade
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
     from .solving import CannotApply, Interrupted
@@ -42,7 +44,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         StepChanged,
         RunBusy,
     )
-    users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, NoBackend, WrongRoot)
+    users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
+    users += (NothingToGrade,)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):

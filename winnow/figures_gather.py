@@ -155,8 +155,8 @@ def gather(store: Store, run: str) -> Facts:
 
 
 def is_attempt(trajectory: str) -> bool:
-    """Whether a trajectory makes a candidate: not the context stage, not a selection."""
-    return trajectory != "context" and not trajectory.startswith("selection-")
+    """Whether a trajectory makes a candidate: not the context stage, not a selection, not one that was set aside."""
+    return trajectory != "context" and not trajectory.startswith(("selection-", "redone-"))
 
 
 def _read_grades(store: Store, run: str, found: dict[str, _Found]) -> bool:
@@ -166,7 +166,7 @@ def _read_grades(store: Store, run: str, found: dict[str, _Found]) -> bool:
         if attempt is None:
             continue
         grade = _object(row.body)
-        if grade.get("patch") not in (None, "", attempt.patch):
+        if not attempt.empty and grade.get("patch") not in (None, "", attempt.patch):
             continue  # a grade of an earlier patch of this name: the attempt was made again since
         any_ = True
         found[row.task].attempts[row.name] = replace(

@@ -40,15 +40,23 @@ def write_csv(facts: Facts, summary: Summary, folder: Path) -> list[Path]:
     """Write every table into `folder`, which is made where it is missing; the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
+    for name, text in csv_texts(facts, summary).items():
+        path = folder / name
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        written.append(path)
+    return written
+
+
+def csv_texts(facts: Facts, summary: Summary) -> dict[str, str]:
+    """Every table as CSV, by file name."""
+    texts = {}
     for table in tables(facts, summary):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows(table.rows)
-        path = folder / f"{table.name}.csv"
-        path.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
-        written.append(path)
-    return written
+        texts[f"{table.name}.csv"] = text.getvalue()
+    return texts
 
 
 def tables(facts: Facts, summary: Summary) -> Iterator[Table]:

@@ -117,11 +117,13 @@ def grade_of(made: Try) -> dict:
     }
 
 
-async def converse(store: Store, task: str, trajectory: str, branch: str, said: Sequence[str]) -> None:
-    """A journaled conversation: said[0] is the system's, then user's and model's words in turn."""
+async def converse(
+    store: Store, task: str, trajectory: str, branch: str, said: Sequence[str], first: int = 0
+) -> None:
+    """A journaled conversation: said[0] is the system's, then user's and model's words in turn. first: its index."""
     journal = store.journal(RUN, task)
     roles = ["system", *("user" if n % 2 else "assistant" for n in range(1, len(said)))]
-    for turn, place in enumerate(range(2, len(said), 2)):
+    for turn, place in enumerate(range(2, len(said), 2), first):
         texts = [Part(f"message {n} ({roles[n - 1]})", text) for n, text in enumerate(said[:place], 1)]
         texts.append(Part("settings", '{"temperature": 0.5}'))
         parts = tuple((part.label, patch_digest(part.text)[:32]) for part in texts)

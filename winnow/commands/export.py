@@ -1,0 +1,43 @@
+"""`winnow export`: a run in the forms that others read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "Example: winnow export 20261121-0640 --format predictions-jsonl --out preds.jsonl"
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT",
+            help="predictions-jsonl, predictions-json (SWE-bench's), submission (the leaderboard's folder), patches "
+            "(a file each), sft (trajectories as chat messages), csv, json (every figure).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file, or the new or empty folder.")],
+    candidate: Annotated[
+        str, typer.Option(metavar="NAME", help="Not the chosen patches: those of this candidate, or all.")
+    ] = "",
+    only: Annotated[
+        str, typer.Option(help="sft: of which attempts: resolved (by grade), chosen (by selection), or all.")
+    ] = "resolved",
+    name: Annotated[str, typer.Option(help="The system's name in predictions. Default: winnow-MODEL.")] = "",
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
+    ] = None,
+) -> None:
+    """Export what a run made: predictions, a leaderboard submission, patches, training data, figures.
+
+    Keys and passwords are removed from what is written; references and hidden tests are never in it, save the names and
+    outcomes of tests in a submission's logs, where the leaderboard wants them.
+    """
+    from ..export_command import run_export
+
+    run_export(run, format, out, candidate=candidate, only=only, name=name, store=store)
