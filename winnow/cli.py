@@ -17,6 +17,7 @@ COMMANDS = (
     "resume",
     "runs",
     "show",
+    "grade",
     "report",
     "import",
     "export",
