@@ -6,12 +6,12 @@ attempts each takes a few megabytes and seconds. The journal's texts are not rea
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from environments import patch_digest
 from store import RunRow, Spent, Store, Totals
 
 from .figures import Counts
@@ -249,11 +249,6 @@ def add(several: Any) -> Totals:
     )
     several = list(several)
     return Totals(**{name: sum(getattr(each, name) for each in several) for name in names})
-
-
-def patch_digest(patch: str) -> str:
-    """What tells patches apart, as grades have it: SHA-256 (hex) of the text."""
-    return hashlib.sha256(patch.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _attempt(found: dict[str, _Found], task: str, name: str) -> Attempt | None:

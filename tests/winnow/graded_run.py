@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from agent import Candidate, Ending
+from environments.grading import Findings, Grade, patch_digest
 from selection import Ranked, Ranking
 from store import Key, Part, Step, Store, open_store
-from winnow.figures_gather import patch_digest
+from winnow.grades import grade_to_json
 from winnow.stored import ranking_to_json, to_json
 
 RUN = "20261121-0900-batch-0001"
@@ -83,7 +84,7 @@ async def _attempt(store: Store, task: str, name: str, made: Try) -> None:
     body = to_json(Candidate(name, made.patch, ending=made.ending)) if result else ""
     await store.put_trajectory(RUN, task, name, ending=made.ending, is_result=result, detail="", body=body)
     if made.resolved is not None or made.verdict:
-        await store.put_result(RUN, task, "grade", name, json.dumps(grade_of(made)))
+        await store.put_result(RUN, task, "grade", name, grade_of(made))
     if made.published is not None:
         await store.put_result(RUN, task, "published", name, json.dumps({"resolved": made.published}))
     if made.flags:
@@ -92,29 +93,24 @@ async def _attempt(store: Store, task: str, name: str, made: Try) -> None:
         await converse(store, task, name, "editing", made.conversation)
 
 
-def grade_of(made: Try) -> dict:
-    """A grade as environments.grading has it."""
+def grade_of(made: Try) -> str:
+    """A grade as `winnow grade` writes it."""
     resolved = bool(made.resolved)
     strict = resolved if made.strict is None else made.strict
-    verdict = made.verdict or ("resolved" if resolved else "not resolved")
     tests = {"t.py::test_new": "passed" if resolved else "failed"}
-    found = {
-        "verdict": verdict,
-        "resolved": resolved,
-        "fail_to_pass": tests,
-        "pass_to_pass": {},
-        "log": "3 failed",
-    }
-    return {
-        **found,
-        "without_machinery": {**found, "resolved": strict},
-        "flaky": [],
-        "reason": "" if resolved else "1 named test does not pass",
-        "patch": patch_digest(made.patch),
-        "dataset": "d",
-        "exit_code": 1,
-        "seconds": 2.0,
-    }
+    whole = Findings(
+        made.verdict or ("resolved" if resolved else "not resolved"),
+        resolved,
+        fail_to_pass=tests,
+        reason="" if resolved else "1 named test does not pass",
+        exit_code=1,
+        log="3 failed",
+    )
+    without = replace(whole, resolved=strict, verdict="resolved" if strict else "not resolved")
+    found = {each.name: getattr(whole, each.name) for each in fields(whole)}
+    return grade_to_json(
+        Grade(**found, without_machinery=without, patch=patch_digest(made.patch), dataset="d")
+    )
 
 
 async def converse(
