@@ -12,6 +12,7 @@ import typer
 COMMANDS = (
     "solve",
     "run",
+    "build",
     "status",
     "demo",
     "resume",
