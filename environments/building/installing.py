@@ -113,7 +113,9 @@ async def add(bench: Bench, plan: Plan, requirement: str) -> bool:
 
 async def resolved(bench: Bench) -> tuple[str, ...]:
     """What is installed, as `pip freeze` names it, the project left out."""
-    code, said = await bench.tried(f"{_PYTHON} -m pip list --format=freeze 2>/dev/null", timeout=120)
+    code, said = await bench.tried(
+        f"{_PYTHON} -m pip list --format=freeze --exclude-editable 2>/dev/null", timeout=120
+    )
     lines = (line.strip() for line in said.splitlines())
     return tuple(line for line in lines if re.fullmatch(r"[\w.-]+==\S+", line)) if code == 0 else ()
 

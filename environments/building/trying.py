@@ -95,7 +95,8 @@ _FIXTURES = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a trial of a world's tests said. share: of the tests that ran, those that passed. added: what was installed
+    """What a trial of a world's tests said. share: of the tests that ran, those that passed, less what cannot even be
+    collected. added: what was installed
     on the way. collected: tests found, 0 where that is not told apart. why: a sentence.
     """
 
@@ -139,10 +140,11 @@ async def _try_way(bench: Bench, plan: Plan, way: TestWay, own: Collection[str],
             if not await add(bench, plan, "pytest"):
                 raise StepFailed("installing pytest", "pytest cannot be installed as of that date")
             added.append("pytest")
-        files, collected, notes = await _collect(bench, plan, way, own, added)
+        files, broken, notes = await _collect(bench, plan, way, own, added)
+        collected, whole = sum(files.values()), len(files) / (len(files) + broken)
         pieces = [shlex.quote(name) for name in _least(files)]
     else:
-        pieces, collected, notes = list(way.pieces), 0, ""
+        pieces, collected, whole, notes = list(way.pieces), 0, 1.0, ""
     passed, bad, said = 0, 0, ""
     for piece in [" ".join(pieces)] if way.format == "pytest" else pieces:
         for _ in range(_ROUNDS):
@@ -156,7 +158,7 @@ async def _try_way(bench: Bench, plan: Plan, way: TestWay, own: Collection[str],
             break
     if not passed:
         raise StepFailed(f"running its tests ({way.command})", said, "none of those tried passes")
-    share = passed / (passed + bad)
+    share = passed / (passed + bad) * whole
     why = f"{passed} of {passed + bad} tests of a trial pass"
     if collected:
         why += f"; {collected} are found{notes}"
@@ -166,7 +168,7 @@ async def _try_way(bench: Bench, plan: Plan, way: TestWay, own: Collection[str],
 async def _collect(
     bench: Bench, plan: Plan, way: TestWay, own: Collection[str], added: list[str]
 ) -> tuple[Counter[str], int, str]:
-    """Tests by file, how many, and a word on files that cannot be collected."""
+    """Tests by file, how many files cannot be collected, and a word on those."""
     said, files = "", Counter[str]()
     for _ in range(_ROUNDS):
         command = f"{way.command.replace(' -rA', '')} --collect-only -q -p no:cacheprovider"
@@ -187,7 +189,7 @@ async def _collect(
     note = (
         f", {len(names)} of its test files cannot be imported (such as {sorted(names)[0]})" if names else ""
     )
-    return files, sum(files.values()), note
+    return files, len(names), note
 
 
 def _from_tree(said: str) -> Counter[str]:
