@@ -11,7 +11,8 @@ from typing import Any
 
 _HOMES = {
     "applying": "check_applies",
-    "evidence": "UNFIXED Evidence MachineChoice Ranked Ranking Regression Strategy Test",
+    "evidence": "CaseOutcome Cases Effort Evidence Existing Judgement MachineChoice Match PatchFacts Ranked Ranking "
+    "Regression Reproduction Signals Strategy Summary Test UNFIXED",
     "explain": "why_chosen",
     "gather": "gather_evidence generated_tests",
     "machine": "judge_once select",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
-from agent import Candidate, Run
 from environments import Task
 from environments.instance import Instance
 from sandbox import Dockerfile, HostRoot, Image, RootFs
-from selection import Evidence, MachineChoice, Ranking, Regression, Test
+from selection import Evidence, Ranking
 
 
 @cache
@@ -67,28 +67,42 @@ def instance_of(body: Mapping[str, Any]) -> Instance:
     return _adapter(Instance).validate_python(body["instance"])
 
 
+_PAIRED = ("cells", "repeats")
+"""Fields of Evidence whose keys have two parts, (candidate, test), which JSON's have not."""
+_ALWAYS = ("candidates", "tests", "applies", "regressions", "machine")
+"""Fields that are written even when they are empty: programs that read exports know them from the first."""
+
+
+@cache
+def _adapter_of(field: str) -> TypeAdapter[Any]:
+    """What reads and writes a field of Evidence; of those with keys of two parts, its values."""
+    kind = get_type_hints(Evidence)[field]
+    return TypeAdapter(get_args(kind)[1] if field in _PAIRED else kind)
+
+
 def evidence_to_json(evidence: Evidence) -> str:
-    """Evidence with its matrix as a list of [candidate, test, run]: JSON has no keys of two parts."""
-    return json.dumps(
-        {
-            "candidates": [json.loads(to_json(c)) for c in evidence.candidates],
-            "tests": [json.loads(to_json(t)) for t in evidence.tests],
-            "applies": dict(evidence.applies),
-            "cells": [[c, t, json.loads(to_json(run))] for (c, t), run in sorted(evidence.cells.items())],
-            "regressions": {c: json.loads(to_json(r)) for c, r in evidence.regressions.items()},
-            "machine": json.loads(to_json(evidence.machine)) if evidence.machine else None,
-        }
-    )
+    """Evidence with its matrix as a list of [candidate, test, run]. What was not gathered is left out."""
+    body: dict[str, Any] = {}
+    for field in fields(evidence):
+        value = getattr(evidence, field.name)
+        adapter = _adapter_of(field.name)
+        if field.name in _PAIRED:
+            body[field.name] = [
+                [*key, adapter.dump_python(v, mode="json")] for key, v in sorted(value.items())
+            ]
+        elif value or field.name in _ALWAYS:
+            body[field.name] = adapter.dump_python(value, mode="json")
+    return json.dumps(body)
 
 
 def evidence_from_json(text: str) -> Evidence:
+    """Evidence, also such as was stored before there were all kinds of it: what is not there is missing."""
     body = json.loads(text)
-    read = lambda kind, value: _adapter(kind).validate_python(value)  # noqa: E731
-    return Evidence(
-        candidates=tuple(read(Candidate, c) for c in body["candidates"]),
-        tests=tuple(read(Test, t) for t in body["tests"]),
-        applies=body["applies"],
-        cells={(c, t): read(Run, run) for c, t, run in body["cells"]},
-        regressions={c: read(Regression, r) for c, r in body["regressions"].items()},
-        machine=read(MachineChoice, body["machine"]) if body["machine"] else None,
-    )
+    found: dict[str, Any] = {}
+    for name in (field.name for field in fields(Evidence) if field.name in body):
+        adapter, value = _adapter_of(name), body[name]
+        if name in _PAIRED:
+            found[name] = {(candidate, test): adapter.validate_python(v) for candidate, test, v in value}
+        else:
+            found[name] = adapter.validate_python(value)
+    return Evidence(**found)
