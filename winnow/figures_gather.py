@@ -18,6 +18,8 @@ from .figures import Counts
 
 NOT_GRADED = "could not be graded"
 """The verdict that says nothing of the patch (environments/grading)."""
+VALIDATION = "validation"
+"""The kind of runs in which `winnow grade` keeps grades of reference patches and of the unfixed code."""
 ONLY = "the only candidate"
 """The strategy of runs that had nothing to choose from: imported predictions of one system."""
 
@@ -142,7 +144,7 @@ def gather(store: Store, run: str) -> Facts:
                 patch_digest(patch),
                 not patch.strip(),
             )
-    graded = _read_grades(store, row.run, found)
+    graded = _read_grades(store, row.run, found, alone=row.kind == VALIDATION)
     published = _read_published(store, row.run, found)
     _read_rest(store, row.run, found)
     settings = _object(row.config)
@@ -159,14 +161,17 @@ def is_attempt(trajectory: str) -> bool:
     return trajectory != "context" and not trajectory.startswith(("selection-", "redone-"))
 
 
-def _read_grades(store: Store, run: str, found: dict[str, _Found]) -> bool:
+def _read_grades(store: Store, run: str, found: dict[str, _Found], *, alone: bool) -> bool:
+    """Whether there are any. alone: grades without candidates count as candidates of their own."""
     any_ = False
     for row in store.each_result(run, "grade"):
         attempt = _attempt(found, row.task, row.name)
+        if attempt is None and alone and row.task in found:
+            attempt = Attempt(row.task, row.name, "finished", True, empty=False)
         if attempt is None:
             continue
         grade = _object(row.body)
-        if not attempt.empty and grade.get("patch") not in (None, "", attempt.patch):
+        if attempt.patch and not attempt.empty and grade.get("patch") not in (None, "", attempt.patch):
             continue  # a grade of an earlier patch of this name: the attempt was made again since
         any_ = True
         found[row.task].attempts[row.name] = replace(

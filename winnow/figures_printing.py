@@ -9,7 +9,7 @@ from rich.table import Table
 
 from .figures import Figures
 from .figures_bootstrap import Estimate
-from .figures_gather import NOT_GRADED
+from .figures_gather import NOT_GRADED, VALIDATION
 from .figures_law import Fitted
 from .figures_summary import Agreement, Summary
 from .progress import clock
@@ -25,10 +25,10 @@ def print_summary(console: Console, summary: Summary) -> None:
     _say(console, _headline(summary), style="bold")
     _say(console, _attempts(summary))
     console.print()
-    if summary.figures is not None:
+    if summary.figures is not None and summary.kind != VALIDATION:
         _figures(console, summary.figures, "by Winnow's grading" if summary.published else "")
         _left_out(console, summary)
-    elif summary.attempts.all:
+    elif summary.attempts.all and summary.figures is None:
         _say(console, f"Not graded yet: `winnow grade {summary.run} --dataset D` does it.", style="yellow")
         console.print()
     if summary.published is not None:
@@ -151,7 +151,7 @@ def _choices(console: Console, summary: Summary) -> None:
 
 def _members(console: Console, summary: Summary) -> None:
     """Of imported candidates each name is a system of its own; those of a run of ours are alike."""
-    if summary.kind != "import":
+    if summary.kind not in ("import", VALIDATION):
         return
     published = any(member.published is not None for member in summary.members)
     table = _table("Candidates by source", "source")
@@ -167,7 +167,7 @@ def _members(console: Console, summary: Summary) -> None:
 
 
 def _endings(console: Console, summary: Summary) -> None:
-    if not summary.endings or summary.kind == "import":
+    if not summary.endings or summary.kind in ("import", VALIDATION):
         return
     table = _table("Endings", "ending")
     table.add_column("fault")
@@ -218,9 +218,9 @@ def _money(console: Console, summary: Summary) -> None:
     money, time = summary.money, summary.time
     if not money.calls and not money.executions:
         return
-    each = f"${money.cost:.4f} in all, ${money.per_issue or 0:.4f} an issue"
+    each = f"{_usd(money.cost)} in all, {_usd(money.per_issue or 0)} an issue"
     if money.per_resolved is not None:
-        each += f", ${money.per_resolved:.4f} a resolved issue"
+        each += f", {_usd(money.per_resolved)} a resolved issue"
     if money.unpriced:
         each += f"; {money.unpriced} calls of no known price are not in it"
     cached = f", {money.cached:.1%} from a cache" if money.cached is not None else ""
@@ -235,6 +235,10 @@ def _money(console: Console, summary: Summary) -> None:
         f"Time: {clock(time.wall)} from first to last step, an issue {clock(time.issue_median)} (median), "
         f"{clock(time.issue_most)} at most; all steps one after the other {clock(time.steps)}",
     )
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 10 else f"${amount:.4f}"
 
 
 def _share(estimate: Estimate, issues: int) -> tuple[str, str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 
 import pytest
-from graded_run import RUN, Told, Try, patch_of, write
+from graded_run import RUN, Told, Try, grade_of, patch_of, write
 
 from agent import Ending
 from store import open_store
@@ -94,8 +95,6 @@ def test_without_grades_there_are_no_figures_but_the_rest(file):
 
 def test_a_grade_of_an_earlier_patch_is_no_grade(file):
     write(file, {"t-1": Told({"attempt-1": Try(patch_of(1), True)}, "attempt-1")})
-    import asyncio
-
     with open_store(file) as store:
         again = {"id": "attempt-1", "patch": patch_of(2)}
         asyncio.run(
@@ -145,14 +144,25 @@ def test_one_systems_predictions_are_its_choice(file):
     assert said.figures.resolved.value == pytest.approx(1 / 3)
 
 
+def test_a_validation_says_what_references_and_unfixed_code_earn(home, file):
+    """`winnow grade --gold --empty` keeps grades alone, without candidates."""
+    write(file, {"t-1": Told({}), "t-2": Told({})}, kind="validation")
+    with open_store(file) as store:
+        for task, name, resolved in (("t-1", "gold", True), ("t-2", "gold", False), ("t-1", "empty", False)):
+            grade = grade_of(Try("secret reference", resolved))
+            asyncio.run(store.put_result(RUN, task, "grade", name, grade))
+        said = summarize(gather(store, RUN))
+    assert [(m.name, m.graded, m.resolved) for m in said.members] == [("empty", 1, 0), ("gold", 2, 1)]
+    text = home.run("report", RUN, "--store", str(file)).stdout
+    assert "gold" in text and "pass@k" not in text and "Endings" not in text
+
+
 def test_bodies_of_any_form_are_no_crash(file):
     write(
         file,
         {"t-1": BATCH["a__b-1"]},
         config={"model": "just-a-name", "selection": None, "dataset": {"name": "d"}},
     )
-    import asyncio
-
     with open_store(file) as store:
         for name, body in (("attempt-1", "[]"), ("attempt-2", "null"), ("nobody", '{"resolved": true}')):
             asyncio.run(store.put_result(RUN, "t-1", "grade", name, body))
