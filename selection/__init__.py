@@ -11,15 +11,18 @@ from typing import Any
 
 _HOMES = {
     "applying": "check_applies",
+    "clusters": "behaviour_clusters cluster_of same_program",
     "evidence": "CaseOutcome Cases Effort Evidence Existing Judgement MachineChoice Match PatchFacts Ranked Ranking "
     "Regression Reproduction Signals Strategy Summary Test UNFIXED",
     "explain": "why_chosen",
+    "facts": "patch_facts",
     "gather": "gather_evidence generated_tests",
     "machine": "judge_once select",
     "matrix": "run_matrix",
     "regression": "run_regressions",
     "settings": "SelectionSettings",
     "strategies": "STRATEGIES codemonkeys most_votes strategy top_shortlist",
+    "test_quality": "Quality qualities",
     "votes": "counting distinct votes_of",
     "worth_choosing": "worth",
 }
