@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from .version_choice import minor_of
+
 
 class WrongRecipe(Exception):
     """A recipe file that cannot be followed. The message is one sentence with its path."""
@@ -133,6 +135,11 @@ def write_recipe(plan: Plan, *, repository: str, commit: str, resolved: tuple[st
 def with_given(plan: Plan, given: Mapping[str, Any]) -> Plan:
     """The plan with what a recipe says instead."""
     return replace(plan, **given) if given else plan
+
+
+def version_of(plan: Plan) -> tuple[int, int]:
+    """The plan's version of Python as two numbers."""
+    return minor_of(plan.python) or (3, 0)
 
 
 def find_recipe(where: Path | None, names: tuple[str, ...]) -> Path | None:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 Minor = tuple[int, int]
 
@@ -188,13 +189,9 @@ def _requires(name: str, text: str) -> str:
             said = tomllib.loads(text)
         except ValueError:
             return ""
-        project = said.get("project", {})
-        if isinstance(project, dict) and isinstance(project.get("requires-python"), str):
-            return project["requires-python"]
-        tool = said.get("tool", {})
-        poetry = tool.get("poetry", {}).get("dependencies", {}).get("python", "")
-        flit = tool.get("flit", {}).get("metadata", {}).get("requires-python", "")
-        return str(poetry or flit)
+        places = (("project", "requires-python"), ("tool", "poetry", "dependencies", "python"))
+        places += (("tool", "flit", "metadata", "requires-python"),)
+        return next((found for place in places if (found := _at(said, place))), "")
     if name == "setup.cfg":
         parser = configparser.RawConfigParser(strict=False)
         try:
@@ -204,6 +201,12 @@ def _requires(name: str, text: str) -> str:
         return parser.get("options", "python_requires", fallback="").strip()
     match = re.search(r"python_requires\s*=\s*['\"]([^'\"]+)['\"]", text)
     return match[1] if match else ""
+
+
+def _at(said: Any, place: Sequence[str]) -> str:
+    for name in place:
+        said = said.get(name) if isinstance(said, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def _tested(read: Mapping[str, str]) -> set[Minor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from .plan import Plan
-from .version_choice import RELEASED, SETTLED, Choice, minor_of
+from .version_choice import RELEASED, SETTLED, Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,3 @@ def _installs(plan: Plan, minor: tuple[int, int], fixed: Collection[str]) -> lis
     develop = ["develop"] if plan.project == "setup.py" else []
     # setuptools for Python 3.6 and before makes no editable installations of the new kind.
     return [*develop, "path"] if minor < (3, 7) else ["editable", *develop, "path"]
-
-
-def version_of(plan: Plan) -> tuple[int, int]:
-    """The plan's version of Python as two numbers."""
-    return minor_of(plan.python) or (3, 0)

@@ -22,16 +22,23 @@ from .bench import AT, ENV, Bench, Ground, ground_for, open_bench, world_env
 from .carrying import carry_out, link_tree
 from .failures import BuildFailed, StepFailed
 from .index import Index
-from .installing import install_dependencies, install_project, make_environment, make_service, resolved
+from .installing import (
+    compile_all,
+    install_dependencies,
+    install_project,
+    make_environment,
+    make_service,
+    resolved,
+)
 from .interpreters import Interpreter
 from .layers import layer, name_of
-from .plan import Plan, Service, write_recipe
+from .plan import Plan, Service, version_of, write_recipe
 from .repository_reading import Reading
 from .services import HOME, start_script
 from .test_ways import TestWay, test_ways
 from .trying import GOOD, Trial, try_tests
 from .version_choice import Choice, Minor
-from .ways import Way, undated, version_of, ways_to_build
+from .ways import Way, undated, ways_to_build
 
 _STAMP = "/tmp/winnow-stamp"
 _NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
@@ -252,6 +259,7 @@ class _Making:
                 await self._tag(bench)
                 await make_environment(bench, plan)
                 left = await install_dependencies(bench, plan)
+                await compile_all(bench)
                 await carry_out(bench.sandbox, ENV, into / "env")
             finally:
                 await bench.close()
@@ -317,6 +325,7 @@ class _Making:
         """Fill the world's layer: the dependencies' files and the repository's, and what the installation changed."""
         order = self._order
         pins = await resolved(bench)
+        await compile_all(bench)
         after = await _listing(bench)
         tracked = head_entries(order.snapshot.tree)
         fresh = await _fresh(bench)
