@@ -110,7 +110,7 @@ def _plain(name: str) -> str:
 # The patch -----------------------------------------------------------------------------------------------------------
 
 _SPECIAL = re.compile(
-    r"PYTEST_CURRENT_TEST|PYTEST_VERSION|['\"](?:_?pytest|unittest|nose)['\"]\s+(?:not\s+)?in\s+sys\.modules|"
+    r"PYTEST_CURRENT_TEST|PYTEST_VERSION|\bSkipTest\b|\bpytest\.skip\(|['\"](?:_?pytest|unittest|nose)['\"]\s+(?:not\s+)?in\s+sys\.modules|"
     r"sys\.modules\b[^\n]*['\"](?:_?pytest|unittest)['\"]|"
     r"(?:sys\.argv|orig_argv)\b[^\n]*\btest|\btest\w*['\"]\s+in\s+[^\n]*sys\.argv|"
     r"(?:f_code\.co_name|currentframe|inspect\.stack|_getframe|extract_stack)\b[^\n]*test_|"

@@ -18,16 +18,17 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         SetupFailed,
         WorldWrong,
     )
+    from environments.building import BuildFailed
     from models import ModelError
     from sandbox import SandboxError, WrongRoot
     from store import NoSuchRun, RunBusy, StepChanged, StoreError
 
     from .batch_issues import NotResumable
-    from .batch_worlds import BuildFailed
     from .configuration import WrongConfiguration
     from .demo import DemoFailed
     from .export_errors import CannotExport
     from .grade_candidates import NothingToGrade
+    from .grade_official import NoOfficial
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
     from .solving import CannotApply, Interrupted
@@ -45,7 +46,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NothingToGrade,)
+    users += (NoOfficial, NothingToGrade)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):

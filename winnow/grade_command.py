@@ -15,7 +15,7 @@ from rich.console import Console
 
 from environments import Dataset, Grade, Pick, empty_patch, read_dataset
 from sandbox import clean
-from store import NoSuchRun, Store
+from store import Store
 
 from .configuration import SandboxSettings
 from .failures import WORLD_FAILED
@@ -31,12 +31,13 @@ from .grade_candidates import (
     references_of,
     unfixed_of,
 )
-from .grade_table import Grades, line, print_flags, print_grades, totals
+from .grade_official import compare
+from .grade_table import Grades, line, print_comparison, print_flags, print_grades, totals
 from .grade_work import OUTPUT, Grader
 from .grade_worlds import WORLD_FAULTS, open_worlds
 from .grades import grade_to_json, keep_grade
 from .importing import import_predictions
-from .paths import open_users_store, sandboxes_folder
+from .paths import data_folder, open_users_store, sandboxes_folder
 from .solving import run_until_done
 from .worlds import backend_of, choose_backend, limits_of
 
@@ -83,6 +84,8 @@ def grade(asked: Asked) -> int:
     grades = _work(asked, work, dataset, candidates, store, run, console)
     ordered = {key: grades[key] for key in _order(candidates, grades)}
     print_grades(console, ordered)
+    if asked.official:
+        _official(asked, run, dataset, candidates, ordered, console)
     if asked.what:
         print_flags(console, _flags(store, run, candidates))
     for task in work.without_row[:20]:
@@ -120,18 +123,19 @@ def _selected(candidates: Candidates, dataset: Dataset) -> Candidates:
 
 
 def _validation_run(store: Store, dataset: Dataset) -> str:
-    """A run for the reference patches and the unfixed code of this dataset, the same one every time.
+    """A run for the reference patches and the unfixed code of this dataset, the same one for any selection of it.
 
     It holds grades alone: no reference patch, and of the rows only what attempts may know.
     """
-    run = f"validation-{dataset.digest[:12]}"
-    try:
-        return store.run(run).run
-    except NoSuchRun:
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", Path(dataset.name).stem)[:40]
+    run = f"validation-{name}-{hashlib.sha256((dataset.source or dataset.name).encode()).hexdigest()[:8]}"
+    if run not in (row.run for row in store.runs()):
         store.create_run(run, config=json.dumps({"dataset": dataset.name}), kind="validation")
-        for instance in dataset.instances:
+    there = {row.task for row in store.tasks(run)}
+    for instance in dataset.instances:
+        if instance.id not in there:
             store.put_task(run, instance.id, body=json.dumps({"instance": dataclasses.asdict(instance)}))
-        return run
+    return run
 
 
 def _work(
@@ -151,10 +155,10 @@ def _work(
     async def keep(task: str, candidate: str, grade: Grade) -> None:
         await keep_grade(store, run, task, candidate, grade)
         grades[task, candidate] = grade
-        console.print(line(task, candidate, grade), highlight=False, markup=False)
+        console.print(line(task, candidate, grade), highlight=False, markup=False, soft_wrap=True)
 
     def tell(sentence: str) -> None:
-        console.print(sentence, style="dim", highlight=False, markup=False)
+        console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     async def main() -> None:
         with store.lease(run):
@@ -169,6 +173,21 @@ def _work(
 
     run_until_done(main, tell)
     return grades
+
+
+def _official(
+    asked: Asked, run: str, dataset: Dataset, candidates: Candidates, grades: Grades, console: Console
+) -> None:
+    """Hand the same candidates to the official harness, and print where its verdicts are others."""
+
+    def tell(sentence: str) -> None:
+        console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+    folder = data_folder() / "official" / run
+    found = run_until_done(
+        lambda: compare(folder, run, dataset, candidates, grades, at_once=asked.at_once, tell=tell), tell
+    )
+    print_comparison(console, found)
 
 
 async def _grade_jobs(asked: Asked, work: Plan, run: str, keep: Keep, tell: Callable[[str], None]) -> None:

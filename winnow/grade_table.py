@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from rich.console import Console
@@ -12,6 +12,8 @@ from rich.table import Table
 
 from environments import Grade
 from environments.grading import Word
+
+from .grade_official import Comparison
 
 Grades = Mapping[tuple[str, str], Grade]
 """Grades by (task, candidate)."""
@@ -23,6 +25,7 @@ _MARKS = {
     "did not apply": "no patch",
     "could not be graded": "[yellow]?[/]",
 }
+_HEADS = ("resolved", "partially", "not", "broken", "no patch", "not graded", "strict")
 _WIDEST = 12  # candidates that still have a column each
 _SHOWN = 20  # sentences of one kind that are printed
 
@@ -55,6 +58,20 @@ def print_flags(console: Console, flags: Mapping[tuple[str, str], list[str]]) ->
         console.print(f"audit: {flag}: {', '.join(names[:_SHOWN])}{more}", style="yellow", highlight=False)
 
 
+def print_comparison(console: Console, compared: Sequence[Comparison]) -> None:
+    """How the official harness's verdicts stand beside ours; every difference by name."""
+    said = [each for each in compared if each.official is not None]
+    same = sum(each.ours == each.official for each in said)
+    silent = len(compared) - len(said)
+    more = f"; it says nothing of {silent}" if silent else ""
+    console.print(f"official harness: {same} of {len(said)} verdicts are ours too{more}", highlight=False)
+    for each in said:
+        if each.ours != each.official:
+            theirs, ours = ("resolved" if word else "not resolved" for word in (each.official, each.ours))
+            sentence = f"  {each.task} {each.candidate}: {theirs} there, {ours} here"
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
 def totals(grades: Grades) -> dict[str, int]:
     """How many grades there are of each verdict."""
     counted = Counter(grade.verdict for grade in grades.values())
@@ -78,11 +95,11 @@ def _cell(grade: Grade) -> str:
 
 
 def _totals(grades: Grades, names: list[str]) -> Table:
+    """strict: resolved without changes to test machinery too."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("candidate", overflow="fold")
-    for word in get_args(Word):
+    table.add_column("candidate", overflow="fold", min_width=9)
+    for word in _HEADS:
         table.add_column(word, justify="right")
-    table.add_column("without test machinery", justify="right")
     for name in names:
         own = {key: grade for key, grade in grades.items() if key[1] == name}
         strict = sum(grade.without_machinery.resolved for grade in own.values())
@@ -113,6 +130,6 @@ def _print_notes(console: Console, grades: Grades) -> None:
             continue
         console.print(f"{len(sentences)} {what}", style="yellow", highlight=False)
         for sentence in dict.fromkeys(sentences[:_SHOWN]):
-            console.print(f"  {sentence}", highlight=False, markup=False)
+            console.print(f"  {sentence}", highlight=False, markup=False, soft_wrap=True)
         if len(sentences) > _SHOWN:
             console.print(f"  and {len(sentences) - _SHOWN} more")

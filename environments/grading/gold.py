@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 from ..instance import Reference
 from ..patches import Change, PatchFails, changes_of
+from ..repository import head_entries
+from ..safe_git import git
 from ..sources import is_test
 from ..task import Task
 
@@ -25,6 +27,8 @@ class Gold:
     files: hidden test files by path relative to the repository, content None where one is to be deleted.
     fail_to_pass, pass_to_pass: names of tests that must pass. test_command, test_format: how to run them; None: the
     recipe's, on the files in `run`, or on all the hidden files where that is empty.
+    script: a shell script instead, which puts the hidden tests in place itself; `files` are then as they were before.
+    log_parser, repo, version: how the official harness reads what the script prints.
     """
 
     files: Mapping[str, Change]
@@ -33,6 +37,10 @@ class Gold:
     test_command: str | None = None
     test_format: str | None = None
     run: tuple[str, ...] = ()
+    script: str = ""
+    log_parser: str = ""
+    repo: str = ""
+    version: str = ""
 
     def named(self) -> tuple[str, ...]:
         """Every test that must pass, those that fail on the unfixed code first."""
@@ -55,7 +63,18 @@ def gold_of(task: Task, reference: Reference) -> Gold:
     kept = tuple(name for name in reference.pass_to_pass if name not in left_out)
     if not wanted and not kept:
         raise CannotGrade(f"{reference.id} names no test that is to pass: nothing can be proved")
-    command = reference.test_command or reference.eval_script or None
+    command = reference.test_command or None
+    if reference.eval_script:
+        return Gold(
+            files={path: _before(task, path) for path in files},
+            fail_to_pass=wanted,
+            pass_to_pass=kept,
+            test_format=reference.test_format or None,
+            script=reference.eval_script,
+            log_parser=reference.log_parser,
+            repo=reference.repo,
+            version=reference.version,
+        )
     if command is None and task.recipe.test_command is None:
         raise CannotGrade(
             f"nothing says how the tests of {reference.id} are run: give its recipe a test command"
@@ -73,6 +92,17 @@ def _hidden_files(task: Task, reference: Reference) -> dict[str, Change]:
         ) from None
     whole = {path: Change(text.encode("utf-8", "surrogateescape")) for path, text in reference.files.items()}
     return {**files, **whole}
+
+
+def _before(task: Task, path: str) -> Change:
+    """A file as the base commit has it."""
+    entry = head_entries(task.snapshot.tree).get(path)
+    if entry is None:
+        return Change(None)
+    return Change(
+        git("cat-file", "blob", entry[1], git_dir=task.snapshot.tree / ".git"),
+        0o755 if entry[0] == "100755" else 0o644,
+    )
 
 
 def _files_to_run(task: Task, files: Mapping[str, Change], names: tuple[str, ...]) -> tuple[str, ...]:

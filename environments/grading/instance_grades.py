@@ -12,7 +12,7 @@ from ..patches import Change, PatchFails, changes_of
 from ..task import Task
 from .gold import CannotGrade, Gold, gold_of
 from .machinery import test_machinery
-from .trial import Copies, Verdict, try_changes
+from .trial import Copies, Verdict, is_kept, try_changes
 from .verdicts import Findings, Grade, NamedOutcome, Word
 
 _LOG = 8000  # characters of a run's output that are kept, from its end
@@ -106,7 +106,7 @@ def _findings(run: Verdict, gold: Gold) -> Findings:
 def _word(run: Verdict, gold: Gold) -> Word:
     if run.resolved:
         return "resolved"
-    if not run.whole or any(run.results[name] != "passed" for name in gold.pass_to_pass):
+    if not run.whole or not all(is_kept(run.results[name]) for name in gold.pass_to_pass):
         return "broken"
     return "partially" if any(run.results[name] == "passed" for name in gold.fail_to_pass) else "not resolved"
 

@@ -1,9 +1,9 @@
 """Finding a named test in what a run reported: datasets write the same test's name in several ways.
 
-The ways are those of the log readers that datasets were made with: a pytest id cut at its first space, a parameter
-that is a path cut to its last part, unittest's name with or without the method in its class's path, a docstring's
-first line in place of a name, a bare function name. A name is looked for as it is before any other way is tried; where
-several reported tests answer to one name, the worst outcome counts.
+The ways are those of the log readers that datasets were made with: a pytest id cut at its first space or within its
+parameters, a parameter that is a path cut to its last part, unittest's name with or without the method in its class's
+path, a docstring's first line in place of a name, a bare function name. A name is looked for as it is before any other
+way is tried; where several reported tests answer to one name, the worst outcome counts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,16 @@ def outcomes_of(
     found: dict[str, NamedOutcome] = {}
     for name in names:
         way = name if name in results else _plain(name)
-        found[name] = results.get(way) or (titles or {}).get(name) or others.get(way) or "missing"
+        outcome = results.get(way) or (titles or {}).get(name) or others.get(way)
+        found[name] = outcome or _beginning_with(name, results) or "missing"
     return found
+
+
+def _beginning_with(name: str, results: Mapping[str, Outcome]) -> Outcome | None:
+    """The outcome of the tests that a name was cut from in the middle of its parameters."""
+    if name.count("[") <= name.count("]"):
+        return None
+    return merge(("", outcome) for other, outcome in results.items() if other.startswith(name)).get("")
 
 
 def _ways(name: str) -> Iterator[str]:

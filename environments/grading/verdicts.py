@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Word = Literal["resolved", "partially", "not resolved", "broken", "did not apply", "could not be graded"]
-"""resolved: every named test passes. partially: some FAIL_TO_PASS tests pass, not all, and every PASS_TO_PASS test.
-not resolved: no FAIL_TO_PASS test passes, every PASS_TO_PASS test does (what unfixed code earns). broken: a
-PASS_TO_PASS test does not pass, or the test run did not come to its end by itself. did not apply: git cannot apply
-the patch, or it makes a link or leaves the repository. could not be graded: no fault of the patch's (the world could
-not be built, the row's own test patch does not apply): it counts neither as resolved nor as not."""
+"""resolved: every named test passes (of PASS_TO_PASS, one may be skipped, as in the official harness).
+partially: some FAIL_TO_PASS tests pass, not all, and PASS_TO_PASS is kept. not resolved: no FAIL_TO_PASS test passes,
+PASS_TO_PASS is kept (what unfixed code earns). broken: PASS_TO_PASS is not kept, or the test run did not come to its
+end by itself. did not apply: git cannot apply the patch, or it makes a link or leaves the repository. could not be
+graded: no fault of the patch's (the world could not be built, the row's own test patch does not apply): it counts
+neither as resolved nor as not."""
 
 NamedOutcome = Literal["passed", "failed", "error", "skipped", "missing"]
 """What became of a named test; "missing": the run says nothing of it, which counts as failed."""
