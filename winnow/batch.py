@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent import together
-from environments import NotSealed, PatchFails, RepositoryError, SetupFailed, Task, WorldWrong
+from environments import GitFailed, NotSealed, PatchFails, RepositoryError, SetupFailed, Task, WorldWrong
+from environments.building import Builder, BuildFailed, WrongRecipe
 from models import BudgetSpent, ModelError
 from sandbox import SandboxError, clean
 from selection import counting
@@ -33,7 +34,7 @@ from .batch_issues import (
     stored_configuration,
 )
 from .batch_sandboxes import Machine
-from .batch_worlds import BuildFailed, Worlds, open_worlds
+from .batch_worlds import open_worlds
 from .minds import Minds
 from .paths import sandboxes_folder
 from .pipeline import Outcome, Tools, WorldFailed, solve_task
@@ -55,7 +56,7 @@ class Work:
     """One session of work on a run."""
 
     tools: Tools
-    worlds: Worlds
+    builder: Builder | None
     ended: Ended
 
 
@@ -101,8 +102,8 @@ async def _session(store: Store, run: str, view: View, ended: Ended) -> AsyncIte
                     limits_of(configuration.sandbox),
                     view,
                 )
-                async with open_worlds(configuration, run, backend, view.tell) as worlds:
-                    yield Work(tools, worlds, ended)
+                async with open_worlds(configuration, run, backend, view.tell) as builder:
+                    yield Work(tools, builder, ended)
             finally:
                 await backend.close()
                 if minds is not None:
@@ -178,10 +179,17 @@ async def _task(work: Work, name: str) -> Task:
     body = json.loads(tools.store.task(tools.run, name).body)
     if "snapshot" in body:
         task = task_from_json(body)
-        if task.snapshot.tree.is_dir() or "instance" not in body:
+        if task.snapshot.tree.is_dir():
             return task
+    if work.builder is None or "instance" not in body:
+        raise NotResumable(
+            f"the frozen repository of {name} is gone (`winnow clean --worlds`): start it anew"
+        )
     await tools.stage(name, Stage.BUILDING)
-    task = await work.worlds.task(instance_of(body))
+    try:
+        task = await work.builder.task(instance_of(body))
+    except (GitFailed, NotSealed, RepositoryError, SetupFailed, WorldWrong, WrongRecipe) as error:
+        raise BuildFailed(str(error)) from error
     built = task_to_json(task, body["instance"])
     await asyncio.to_thread(tools.store.put_task, tools.run, name, body=built)
     return task

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from environments import Dataset, DatasetError, Pick, read_dataset
+from environments import Dataset, Pick, read_dataset
 from store import Store
 
 from .batch import work_on
@@ -112,10 +112,6 @@ def _say_what_was_read(console: Console, dataset: Dataset) -> None:
         console.print(f"left out: {bad}", style="yellow", highlight=False, markup=False)
     if len(dataset.bad) > 20:
         console.print(f"left out: {len(dataset.bad) - 20} more rows", style="yellow", highlight=False)
-    if not dataset.instances:
-        raise DatasetError(
-            f"{dataset.name}: no row is left to work on: see --filter, --slice and --instances"
-        )
 
 
 def _say_how_it_ended(console: Console, store: Store, run: str) -> None:

@@ -10,12 +10,45 @@ import toy
 from store import Step, open_store
 from winnow.journaled_model import place
 
+RECIPE = """install = "path"
+test_command = "python -m unittest -v"
+test_format = "unittest"
+"""
+TESTS = """import unittest
+
+import names
+
+
+class Names(unittest.TestCase):
+    def test_one_name(self):
+        self.assertEqual(names.join_names(["Ann"]), "Ann")
+
+    def test_no_name(self):
+        self.assertEqual(names.join_names([]), "")
+
+    def test_shout(self):
+        self.assertEqual(names.shout("ann"), "ANN")
+"""
+
+
+def make_repository(folder: Path) -> Path:
+    """The toy's repository with tests that need nothing but Python, so that its world is built without an index."""
+    checkout = toy.make_repository(folder)
+    (checkout / "tests" / "test_names.py").unlink()
+    (checkout / "test_names.py").write_text(TESTS)
+    (checkout / "pyproject.toml").unlink()
+    toy.git(checkout, "add", "-A")
+    toy.git(checkout, "commit", "-q", "-m", "third")
+    return checkout
+
 
 def make_dataset(folder: Path, names: list[str]) -> Path:
-    """One row for each name; its repository is FOLDER/repos/NAME."""
+    """One row for each name; its repository is FOLDER/repos/NAME. FOLDER/recipe.toml says how worlds are made."""
     rows = []
+    (folder / "repos").mkdir(parents=True)
+    (folder / "recipe.toml").write_text(RECIPE)
     for name in names:
-        checkout = toy.make_repository(folder / "repos" / name)
+        checkout = make_repository(folder / "repos" / name)
         rows.append(
             {
                 "instance_id": f"toy__{name}-1",
@@ -42,9 +75,7 @@ def outcome(where: Path, run: str) -> dict:
                 "endings": {
                     t.trajectory: (t.ending, t.is_result, t.body) for t in store.trajectories(run, task)
                 },
-                "results": {
-                    (r.kind, r.name): r.body for r in store.results(run, task) if r.kind != "issue"
-                },
+                "results": {(r.kind, r.name): r.body for r in store.results(run, task) if r.kind != "issue"},
             }
             for task in store.task_names(run)
         }
