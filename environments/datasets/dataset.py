@@ -53,10 +53,9 @@ def digest_of(instances: tuple[Instance, ...], references: Mapping[str, Referenc
 
     Only fields that say something count, so that a field that Winnow learns later changes no old digest.
     """
-    rows = sorted(
-        json.dumps([_said(each), _said(references.get(each.id))], sort_keys=True) for each in instances
-    )
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    rows = (json.dumps([_said(each), _said(references.get(each.id))], sort_keys=True) for each in instances)
+    digests = sorted(hashlib.sha256(row.encode()).hexdigest() for row in rows)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _said(part: Instance | Reference | None) -> dict[str, Any] | None:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from .dataset import BadRow, DatasetError
-from .row import Row
+from .row import Row, is_text
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json", ".json.gz", ".parquet")
 
 _LONGEST_LINE = 256 * 1024 * 1024  # characters; longer is no row, and reading on must not take all memory
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def is_data(path: Path) -> bool:
@@ -79,7 +78,7 @@ def _line_rows(stream: IO[str], shown: str) -> Iterator[Row | BadRow]:
 
 
 def _row(text: str, place: str, *, last: bool = False) -> Row | BadRow:
-    if _NOT_UTF8.search(text):
+    if not is_text(text):
         return BadRow(place, "the row is no UTF-8 text")
     try:
         values = json.loads(text)
@@ -133,7 +132,7 @@ def _list_rows(text: str, shown: str) -> Iterator[Row | BadRow]:
         except ValueError as error:
             yield BadRow(place, f"the row is no JSON or is cut off ({_why(error)}), what follows is not read")
             return
-        if _NOT_UTF8.search(text, at, end):
+        if not is_text(text[at:end]):
             yield BadRow(place, "the row is no UTF-8 text")
         elif isinstance(values, dict):
             yield Row(place, values)

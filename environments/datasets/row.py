@@ -5,13 +5,21 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_KINDS = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
 
 
 class WrongRow(Exception):
@@ -42,7 +50,7 @@ class Row:
         if not isinstance(value, str):
             hint = " (put it in quotes)" if isinstance(value, int | float) else ""
             raise WrongRow(f"{name} is {_kind(value)}, not text{hint}")
-        return _SURROGATES.sub("\ufffd", value)
+        return _clean(value)
 
     def label(self, *names: str) -> str:
         """A text such as a version that some datasets have as a number."""
@@ -87,10 +95,12 @@ class Row:
             value = list(value)
         if not isinstance(value, list):
             raise WrongRow(f"{name} is {_kind(value)}, not a list of texts")
-        for each in value:
-            if not isinstance(each, str):
-                raise WrongRow(f"{name} has {_kind(each)} in it, not only texts")
-        return tuple(dict.fromkeys(_SURROGATES.sub("\ufffd", each) for each in value))
+        if strange := [each for each in value if not isinstance(each, str)]:
+            raise WrongRow(f"{name} has {_kind(strange[0])} in it, not only texts")
+        if not is_text("".join(value)):
+            value = map(_clean, value)
+        # Interned: the rows of a project name the same tests by the thousand.
+        return tuple(dict.fromkeys(map(sys.intern, value)))
 
     def mapping(self, *names: str) -> dict[str, Any]:
         """An object, given as one or as JSON of one in a text; {} where none says anything."""
@@ -158,6 +168,20 @@ def inside(path: str) -> str:
     if "\0" in path or ".." in parts or parts[0] in ("", "~") or parts[-1] in ("", ".") or ".git" in parts:
         raise WrongRow(f"the file {_short(path)} is not inside the repository")
     return path
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: no halves of surrogate pairs. Encoding finds those much faster than a pattern."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _clean(text: str) -> str:
+    """The text with halves of surrogate pairs replaced."""
+    return text if is_text(text) else _SURROGATES.sub("\ufffd", text)
 
 
 def _parsed(text: str) -> Any:
