@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .safe_git import GitFailed, RepositoryError
     from .sources import is_test, languages_of, source_files, test_libraries
     from .test_logs import Outcome, read_log
-    from .test_run import TestReport, run_tests
+    from .test_run import TestReport, command_for, run_tests
     from .world_check import WorldWrong, check
 
 _LATER = {
@@ -91,7 +91,7 @@ _LATER = {
     "safe_git": ("GitFailed", "RepositoryError"),
     "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
     "test_logs": ("Outcome", "read_log"),
-    "test_run": ("TestReport", "run_tests"),
+    "test_run": ("TestReport", "command_for", "run_tests"),
     "world_check": ("WorldWrong", "check"),
 }
 _ROOM_OF = {name: file for file, names in _LATER.items() for name in names}

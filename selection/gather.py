@@ -14,7 +14,7 @@ from models import Model
 from sandbox import Sandbox
 
 from .applying import Changed, check_applies, same_change
-from .evidence import UNFIXED, Evidence, MachineChoice, Regression, Test
+from .evidence import UNFIXED, Evidence, Existing, MachineChoice, Regression, Test
 from .machine import judge_once, select
 from .matrix import Cells, run_matrix
 from .names import id_order
@@ -56,10 +56,8 @@ async def gather_evidence(
         evidence,
         cells=await _matrix(base, task, evidence, changed, settings, tell, slots),
     )
-    evidence = replace(
-        evidence,
-        regressions=await _regressions(base, task, evidence, changed, settings, tell, slots),
-    )
+    regressions, existing = await _regressions(base, task, evidence, changed, settings, tell, slots)
+    evidence = replace(evidence, regressions=regressions, existing=existing)
     machine = await _machine(model, base, task, evidence, changed, settings, tell, slots)
     return replace(evidence, machine=machine)
 
@@ -121,11 +119,11 @@ async def _regressions(
     settings: SelectionSettings,
     tell: Progress,
     slots: asyncio.Semaphore,
-) -> Mapping[str, Regression]:
+) -> tuple[Mapping[str, Regression], Existing | None]:
     groups = same_change(changed)
     if not settings.regressions:
         off = Regression(error="they were not run, by the settings")
-        return {name: off for group in groups for name in group}
+        return {name: off for group in groups for name in group}, None
     ended = count()
     return await run_regressions(
         base,

@@ -16,6 +16,7 @@ from .names import id_order
 from .settings import Isolation
 
 Cells = Mapping[tuple[str, str], Run]
+Repeats = Mapping[tuple[str, str], tuple[Run, ...]]
 Done = Callable[[str, str, Run], None]
 """Told of every execution as it ends: candidate id or UNFIXED, test id, its run. For people: order is arrival."""
 
@@ -37,14 +38,17 @@ async def run_matrix(
     slots: asyncio.Semaphore,
     done: Done | None = None,
     isolation: Isolation = "auto",
+    known: Cells | None = None,
+    at: str = "matrix",
 ) -> Cells:
     """The run of each test on each candidate that applies and is not empty, and on UNFIXED; keyed, never by arrival.
 
     Every execution has a copy of its own, made from the candidate's patched layer; isolation (see
     SelectionSettings) may give the tests of one candidate one copy in turn instead, and `Run.reused` says where it
     did. Candidates that make the same files, and tests with the same script, are run once and share the result.
-    timeout: seconds of one execution. slots: executions at once. Raises the world's errors; a test that ends its
-    sandbox is a run that says so.
+    timeout: seconds of one execution. slots: executions at once. known: cells that there are already, which
+    are not run again. at: the branch of the copies. Raises the world's errors; a test that ends its sandbox is a run
+    that says so.
     """
     ids = {candidate.id for candidate in candidates}
     groups = same_change({name: files for name, files in changed.items() if name in ids})
@@ -55,7 +59,13 @@ async def run_matrix(
     firsts = [test for test in ordered if scripts[test.script][0] == test.id]
     layers = asyncio.Semaphore(_OPEN)
     fresh = all_fresh(base, isolation)
-    found: dict[tuple[str, str], Run] = {}
+    columns = ((UNFIXED,), *groups)
+    found = {
+        (group[0], test.id): run
+        for group in columns
+        for test in firsts
+        if (run := _known(known or {}, group, scripts[test.script])) is not None
+    }
 
     async def one(sandbox: Sandbox, column: str, name: str, test: Test) -> None:
         async with slots:
@@ -64,21 +74,25 @@ async def run_matrix(
             done(column, test.id, run)
 
     async def column(name: str, files: Changed) -> None:
+        missing = [test for test in firsts if (name, test.id) not in found]
+        if not missing:
+            return
         async with layers:
             async with slots:
-                layer = await patched(base, f"matrix/{name}", files, task)
+                layer = await patched(base, f"{at}/{name}", files, task)
             try:
                 if fresh:
-                    await together([one(layer, name, test.id, test) for test in firsts])
+                    await together([one(layer, name, test.id, test) for test in missing])
                 else:
-                    for test in firsts:  # one at a time has the copy: waiting for it must not hold a slot
+                    for test in missing:  # one at a time has the copy: waiting for it must not hold a slot
                         await one(layer, name, test.id, test)
             finally:
                 await layer.close()
 
     async def unfixed() -> None:
         if fresh:
-            await together([one(base, UNFIXED, f"matrix/{UNFIXED}/{test.id}", test) for test in firsts])
+            missing = [test for test in firsts if (UNFIXED, test.id) not in found]
+            await together([one(base, UNFIXED, f"{at}/{UNFIXED}/{test.id}", test) for test in missing])
         else:
             await column(UNFIXED, {})
 
@@ -86,12 +100,55 @@ async def run_matrix(
         return {}
     await together([unfixed(), *(column(group[0], changed[group[0]] or {}) for group in groups)])
     cells: dict[tuple[str, str], Run] = {}
-    for group in ((UNFIXED,), *groups):
+    for group in columns:
         for test in firsts:
             for name in group:
                 for same in scripts[test.script]:
                     cells[name, same] = found[group[0], test.id]
     return cells
+
+
+async def repeat_matrix(
+    base: Sandbox,
+    task: Task,
+    candidates: Sequence[Candidate],
+    tests: Sequence[Test],
+    changed: Mapping[str, Changed | None],
+    *,
+    times: int,
+    timeout: float,
+    slots: asyncio.Semaphore,
+    done: Done | None = None,
+    known: Repeats | None = None,
+) -> Repeats:
+    """Further runs of every cell, to see whether a test is steady: `times` in all, the matrix itself being the first.
+
+    Each is in a fresh copy, whatever the isolation: what one run leaves must not make the next one differ.
+    """
+    rounds = []
+    for number in range(2, times + 1):
+        before = {key: runs[number - 2] for key, runs in (known or {}).items() if len(runs) > number - 2}
+        rounds.append(
+            await run_matrix(
+                base,
+                task,
+                candidates,
+                tests,
+                changed,
+                timeout=timeout,
+                slots=slots,
+                done=done,
+                isolation="fresh",
+                known=before,
+                at=f"repeat-{number}",
+            )  # fmt: skip
+        )
+    return {key: tuple(cells[key] for cells in rounds) for key in (rounds[0] if rounds else {})}
+
+
+def _known(known: Cells, group: Sequence[str], tests: Sequence[str]) -> Run | None:
+    """What is known of candidates that are the same, in tests that are the same."""
+    return next((known[name, test] for name in group for test in tests if (name, test) in known), None)
 
 
 def all_fresh(base: Sandbox, isolation: Isolation) -> bool:

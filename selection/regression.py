@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from agent import Candidate, KilledSandbox, together
-from environments import Task, run_tests
+from environments import Task, command_for, run_tests
 from environments import TestReport as Report
 from sandbox import Sandbox
 
 from .applying import Changed, same_change
-from .evidence import UNFIXED, Regression
+from .evidence import UNFIXED, Existing, Regression
 from .layers import patched
+from .nearby import nearby_tests
 
 EXIT_CODE = "(exit code)"
 """The name of the one test there is where only the test command's exit code is known."""
 
 _PASSED = "passed"
+_MISSING = "missing"
 _STOPPED = {"memory": "used more memory than it may", "disk": "wrote more to the disk than it may"}
 
 
@@ -32,87 +34,141 @@ async def run_regressions(
     slots: asyncio.Semaphore,
     timeout: float | None = None,
     done: Callable[[str], None] | None = None,
-) -> Mapping[str, Regression]:
-    """A Regression for each candidate that applies and is not empty; none for others.
+    near: int | None = None,
+    before: int = 2,
+    known: Existing | None = None,
+) -> tuple[Mapping[str, Regression], Existing | None]:
+    """A Regression for each candidate that applies and is not empty, and what each test said; none for others.
 
-    The recipe's test command runs twice on the unfixed code. Tests that passed both times are known; those that
-    differ are flaky and left out. A known test that a candidate does not pass (failed, gone, not reached) is broken,
-    also where the candidate changed that test itself: `touched` says so. Where nothing is known, `error` says why.
-    timeout: seconds of one run of the whole command; None: the recipe's. done: told the name of each run that ended.
+    The recipe's tests run `before` times on the unfixed code. Those that passed each time are known; those that differ
+    are flaky and left out. A known test that a candidate does not pass (failed, gone, not reached) is broken, also
+    where the candidate changed that test itself: `touched` says so. Where nothing is known, `error` says why.
+
+    near: the test files that are run at most, those nearest to what the candidates touch (`nearby`); None: the whole
+    suite. known: what an earlier gathering found; a candidate that is in it is not run again, where the tests are
+    the same. timeout: seconds of one run of the tests; None: the recipe's. done: told the name of each run that ended.
     Raises the world's errors.
     """
     ids = {candidate.id for candidate in candidates}
     groups = same_change({name: files for name, files in changed.items() if name in ids})
     limit = timeout or task.recipe.test_timeout
     if not groups:
-        return {}
+        return {}, known
     if not task.recipe.test_command:
-        return _all(groups, Regression(error="no test command is known"))
+        return _all(groups, Regression(error="no test command is known")), None
+    files, found = await _tests_to_run(task, changed, near)
+    if known is not None and (known.files != files or not known.unfixed):
+        known = None
 
-    async def run(name: str, files: Changed) -> Report | None:
+    async def run(name: str, changes: Changed) -> Report | None:
         async with slots:
-            report = await _in_fresh_copy(base, f"regression/{name}", files, task, limit)
+            report = await _in_fresh_copy(base, f"regression/{name}", changes, task, limit, files)
         if done:
             done(name)
         return report
 
-    before = await together([run(f"{UNFIXED}-{i}", {}) for i in (1, 2)])
-    known, error = _known(before, limit)
-    if error:
-        return _all(groups, Regression(error=error))
-    after = await together([run(group[0], changed[group[0]] or {}) for group in groups])
-    found: dict[str, Regression] = {}
-    for group, report in zip(groups, after, strict=True):
-        regression = _compare(known, report, changed[group[0]] or {})
-        found.update(dict.fromkeys(group, regression))
-    return found
+    if known is None:
+        reports = await together([run(f"{UNFIXED}-{i}", {}) for i in range(1, before + 1)])
+        error = _nothing(reports, limit)
+        if error:
+            return _all(groups, Regression(error=error)), Existing(found, files)
+        known = _unfixed(reports, found, files)
+    differs = dict(known.differs)
+    missing = [group for group in groups if not any(name in differs for name in group)]
+    after = await together([run(group[0], changed[group[0]] or {}) for group in missing])
+    by_first = {group[0]: _differences(known, report) for group, report in zip(missing, after, strict=True)}
+    for group in groups:
+        seen = by_first[group[0]] if group in missing else next(differs[n] for n in group if n in differs)
+        differs.update(dict.fromkeys(group, seen))
+    existing = replace(known, differs=differs)
+    return {
+        name: regression_of(existing, name, changed[name] or {}) for group in groups for name in group
+    }, existing
 
 
-async def _in_fresh_copy(base: Sandbox, name: str, files: Changed, task: Task, limit: float) -> Report | None:
-    """One run of the test command; None where it ended its sandbox, and did so again in fresh ones."""
-    copy = await patched(base, name, files, task)
-    try:
-        return await run_tests(copy, task.recipe, timeout=limit)
-    except KilledSandbox:
-        return None
-    finally:
-        await copy.close()
-
-
-def _known(reports: Sequence[Report | None], limit: float) -> tuple[frozenset[str], str]:
-    """The tests that passed in every report, or why there is nothing to compare with."""
-    passed = []
-    for report in reports:
-        if report is None:
-            return frozenset(), "the test command ends its sandbox on the unfixed code"
-        if report.ended != "exited":
-            stopped = _STOPPED.get(report.ended, f"did not end within {limit:g} seconds")
-            return frozenset(), f"the test command {stopped} on the unfixed code"
-        passed.append(_passed(report))
-    if not any(passed):
-        code = report.exit_code if report else 0
-        return frozenset(), f"no existing test passes on the unfixed code (the test command exits {code})"
-    known = frozenset.intersection(*passed)
-    return known, "" if known else "no existing test passes twice on the unfixed code"
-
-
-def _passed(report: Report) -> frozenset[str]:
-    if report.results:
-        return frozenset(name for name, outcome in report.results.items() if outcome == _PASSED)
-    ended_well = report.ended == "exited" and report.exit_code == 0
-    return frozenset({EXIT_CODE}) if ended_well else frozenset()
-
-
-def _compare(known: frozenset[str], report: Report | None, files: Changed) -> Regression:
-    if report is not None and known == {EXIT_CODE}:
-        report = replace(report, results={})
-    broken = tuple(sorted(known - (_passed(report) if report else frozenset())))
+def regression_of(existing: Existing, candidate: str, files: Collection[str]) -> Regression:
+    """What the tests say of one candidate in sum. files: those that it changes."""
+    known = {test for test, outcome in existing.unfixed.items() if outcome == _PASSED} - set(existing.flaky)
+    broken = tuple(sorted(test for test in known if existing.outcome(candidate, test) != _PASSED))
     return Regression(
         broken=broken,
         passed=len(known) - len(broken),
         known=len(known),
         touched=tuple(name for name in broken if any(_belongs(name, path) for path in files)),
     )
+
+
+async def _tests_to_run(
+    task: Task, changed: Mapping[str, Changed | None], near: int | None
+) -> tuple[tuple[str, ...], str]:
+    whole = f"the test command that the recipe knows: {task.recipe.test_command}"
+    if near is None:
+        return (), whole
+    paths = {path for files in changed.values() for path in files or {}}
+    files, how = await asyncio.to_thread(nearby_tests, task, paths, near)
+    if files and command_for(task.recipe, files) == task.recipe.test_command:
+        return (), f"{whole}, which takes no file names"
+    return files, how
+
+
+async def _in_fresh_copy(
+    base: Sandbox, name: str, changes: Changed, task: Task, limit: float, files: Sequence[str]
+) -> Report | None:
+    """One run of the tests; None where it ended its sandbox, and did so again in fresh ones."""
+    copy = await patched(base, name, changes, task)
+    try:
+        return await run_tests(copy, task.recipe, files=files or None, timeout=limit)
+    except KilledSandbox:
+        return None
+    finally:
+        await copy.close()
+
+
+def _nothing(reports: Sequence[Report | None], limit: float) -> str:
+    """Why there is nothing to compare with, "" where there is something."""
+    passed = []
+    for report in reports:
+        if report is None:
+            return "the test command ends its sandbox on the unfixed code"
+        if report.ended != "exited":
+            stopped = _STOPPED.get(report.ended, f"did not end within {limit:g} seconds")
+            return f"the test command {stopped} on the unfixed code"
+        passed.append({name for name, outcome in _outcomes(report).items() if outcome == _PASSED})
+    if not any(passed):
+        code = reports[-1].exit_code if reports and reports[-1] else 0
+        return f"no existing test passes on the unfixed code (the test command exits {code})"
+    return "" if set.intersection(*passed) else "no existing test passes twice on the unfixed code"
+
+
+def _unfixed(reports: Sequence[Report | None], found: str, files: tuple[str, ...]) -> Existing:
+    """The first run's outcomes, and the names whose outcome is another, or none, in a further one."""
+    runs = [_outcomes(report) for report in reports if report is not None]
+    names = sorted({name for run in runs for name in run})
+    return Existing(
+        found=found,
+        files=files,
+        unfixed={name: runs[0].get(name, _MISSING) for name in names},
+        flaky=tuple(name for name in names if len({run.get(name) for run in runs}) > 1),
+    )
+
+
+def _outcomes(report: Report) -> Mapping[str, str]:
+    """By test; where the runner named none, the exit code is the one test there is."""
+    if report.results:
+        return report.results
+    return {EXIT_CODE: _PASSED if report.ended == "exited" and report.exit_code == 0 else "failed"}
+
+
+def _differences(existing: Existing, report: Report | None) -> Mapping[str, str]:
+    """The outcomes that are not the unfixed code's. A run that ended its sandbox reached no test."""
+    if report is not None and set(existing.unfixed) == {EXIT_CODE}:
+        report = replace(report, results={})
+    seen = _outcomes(report) if report is not None else {}
+    return {
+        name: seen.get(name, _MISSING)
+        for name, outcome in existing.unfixed.items()
+        if seen.get(name, _MISSING) != outcome
+    }
 
 
 def _belongs(test: str, path: str) -> bool:

@@ -11,7 +11,7 @@ from agent import KilledSandbox
 from environments import TestReport as Report
 from environments import run_tests
 from selection import Regression, check_applies, run_regressions
-from selection.regression import EXIT_CODE, _compare, _known
+from selection.regression import EXIT_CODE, _differences, _nothing, _unfixed, regression_of
 
 overlay = pytest.mark.overlay
 in_session = pytest.mark.asyncio(loop_scope="session")
@@ -22,7 +22,11 @@ def regressions(task, base):
     async def run(candidates, other_task=None, **options):
         changed = check_applies(task, candidates)
         slots = asyncio.Semaphore(2)
-        return await run_regressions(base, other_task or task, candidates, changed, slots=slots, **options)
+        found, existing = await run_regressions(
+            base, other_task or task, candidates, changed, slots=slots, **options
+        )
+        run.existing = existing
+        return found
 
     return run
 
@@ -100,10 +104,10 @@ async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
 async def test_a_candidate_with_which_the_tests_end_their_sandbox_breaks_all(
     regressions, candidate, totals, monkeypatch
 ):
-    async def run(sandbox, recipe, timeout):
+    async def run(sandbox, recipe, **options):
         if "attempt-2" in sandbox.name:
             raise KilledSandbox("gone three times")
-        return await run_tests(sandbox, recipe, timeout=timeout)
+        return await run_tests(sandbox, recipe, **options)
 
     monkeypatch.setattr("selection.regression.run_tests", run)
     candidates = [candidate(f"attempt-{i}", {"total.sh": f"echo {i}\n"}) for i in (0, 2)]
@@ -123,38 +127,62 @@ def report(results: dict[str, str], code: int = 0, ended: str = "exited") -> Rep
     return Report(results, code, ended, "")
 
 
+def after(before: list[Report], one: Report | None, files: tuple[str, ...] = ()) -> Regression:
+    """What one candidate's run comes to against runs of the unfixed code."""
+    existing = _unfixed(before, "", ())
+    return regression_of(replace(existing, differs={"a": _differences(existing, one)}), "a", files)
+
+
 def test_a_test_that_differs_between_two_runs_of_the_unfixed_code_is_left_out():
-    first, second = (
-        {"a": "passed", "b": "passed", "c": "failed"},
-        {"a": "passed", "b": "failed", "c": "passed"},
-    )
-    known, error = _known([report(first, 1), report(second, 1)], 9)
-    assert (known, error) == ({"a"}, "")
-    assert _compare(known, report({"a": "passed", "b": "failed"}, 1), {}) == Regression(passed=1, known=1)
-    assert _known([report({"a": "passed"}), report({"b": "passed"})], 9)[1] == (
+    first = {"a": "passed", "b": "passed", "c": "failed"}
+    second = {"a": "passed", "b": "failed", "c": "passed", "d": "passed"}
+    before = [report(first, 1), report(second, 1)]
+    assert _nothing(before, 9) == ""
+    existing = _unfixed(before, "", ())
+    assert existing.flaky == ("b", "c", "d") and existing.unfixed == first | {"d": "missing"}
+    assert after(before, report({"a": "passed", "b": "failed"}, 1)) == Regression(passed=1, known=1)
+    assert _nothing([report({"a": "passed"}), report({"b": "passed"})], 9) == (
         "no existing test passes twice on the unfixed code"
     )
     assert (
-        _known([None, report({"a": "passed"})], 9)[1]
+        _nothing([None, report({"a": "passed"})], 9)
         == "the test command ends its sandbox on the unfixed code"
     )
 
 
-@pytest.mark.parametrize("after", ["failed", "error", "skipped", None])
-def test_only_passed_is_passed(after):
-    results = {"b": "passed"} | ({"a": after} if after else {})
-    assert _compare(frozenset("ab"), report(results, 1), {}).broken == ("a",)
+BOTH = report({"a": "passed", "b": "passed"})
+
+
+@pytest.mark.parametrize("seen", ["failed", "error", "skipped", None])
+def test_only_passed_is_passed(seen):
+    results = {"b": "passed"} | ({"a": seen} if seen else {})
+    assert after([BOTH, BOTH], report(results, 1)).broken == ("a",)
+
+
+def test_what_each_test_said_is_kept_as_far_as_it_differs():
+    before = report({"a": "passed", "b": "failed", "c": "passed"}, 1)
+    existing = _unfixed([before, before], "by name", ("tests/x.py",))
+    seen = _differences(existing, report({"a": "passed", "b": "passed", "new": "failed"}, 1))
+    assert seen == {"b": "passed", "c": "missing"}
+    existing = replace(existing, differs={"x": seen})
+    assert [existing.outcome("x", test) for test in ("a", "b", "c", "new")] == [
+        "passed",
+        "passed",
+        "missing",
+        None,
+    ]
+    assert existing.outcome("nobody", "a") is None
 
 
 def test_a_run_that_ended_its_sandbox_passed_nothing():
-    assert _compare(frozenset("ab"), None, {}) == Regression(("a", "b"), passed=0, known=2)
+    assert after([BOTH, BOTH], None) == Regression(("a", "b"), passed=0, known=2)
 
 
 def test_the_exit_code_stands_for_itself_also_where_names_appear():
-    known, _ = _known([report({}), report({})], 9)
-    assert known == {EXIT_CODE}
-    assert _compare(known, report({"new": "passed"}), {}).broken == ()
-    assert _compare(known, report({"new": "passed"}, 1), {}).broken == (EXIT_CODE,)
+    before = [report({}), report({})]
+    assert _unfixed(before, "", ()).unfixed == {EXIT_CODE: "passed"}
+    assert after(before, report({"new": "passed"})).broken == ()
+    assert after(before, report({"new": "passed"}, 1)).broken == (EXIT_CODE,)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +197,8 @@ def test_the_exit_code_stands_for_itself_also_where_names_appear():
     ],
 )
 def test_who_changes_a_test_itself_is_said(test, path, touched):
-    assert _compare(frozenset({test}), report({}, 1), {path: None}).touched == ((test,) if touched else ())
+    before = report({test: "passed"})
+    assert after([before], report({}, 1), (path,)).touched == ((test,) if touched else ())
 
 
 @pytest.mark.parametrize(
@@ -182,11 +211,41 @@ def test_who_changes_a_test_itself_is_said(test, path, touched):
 )
 def test_a_run_that_a_limit_stopped_is_nothing_to_compare_with(ended, said):
     whole = Report({"one": "passed"}, 0, "exited", "", "xml", True)
-    known, why = _known([whole, replace(whole, ended=ended)], 7)
-    assert known == frozenset() and why == f"the test command {said} on the unfixed code"
+    assert _nothing([whole, replace(whole, ended=ended)], 7) == f"the test command {said} on the unfixed code"
 
 
 @pytest.mark.parametrize("ended", ["timeout", "memory", "disk"])
 def test_an_exit_code_of_a_run_that_a_limit_stopped_passes_nothing(ended):
-    report = Report({}, 0, ended, "")
-    assert _compare(frozenset({EXIT_CODE}), report, {}).broken == (EXIT_CODE,)
+    assert after([report({}), report({})], Report({}, 0, ended, "")).broken == (EXIT_CODE,)
+
+
+@overlay
+@in_session
+async def test_only_what_is_missing_is_run_again(regressions, candidate, totals, base):
+    one, two = (candidate(f"attempt-{i}", {"total.sh": f"echo {i}\n"}) for i in (0, 2))
+    await regressions([one])
+    assert regressions_names(base) == ["attempt-0", "unfixed-1", "unfixed-2"]
+    base.book["copies"].clear()
+    both = await regressions([one, two], known=regressions.existing)
+    assert regressions_names(base) == ["attempt-2"]
+    assert both["attempt-0"] == Regression(("nothing added",), passed=1, known=2)
+    base.book["copies"].clear()
+    assert await regressions([one, two], known=regressions.existing) == both
+    assert regressions_names(base) == []
+
+
+@overlay
+@in_session
+async def test_tests_that_are_not_steady_are_found_by_more_runs(candidate, regressions, totals, task, base):
+    """A test whose outcome hangs on the run's own folder of temporary files, which is new each time."""
+    command = "echo 'ok 1 - steady'; [ -e seen ] && echo 'ok 2 - odd' || echo 'not ok 2 - odd'; echo 1..2; touch seen"
+    other = replace(task, recipe=replace(task.recipe, test_command=command))
+    found = await regressions([candidate("a", {"seen": ""})], other, before=3)
+    assert found["a"] == Regression(passed=1, known=1)
+    assert regressions.existing.unfixed == {"steady": "passed", "odd": "failed"}
+    assert regressions.existing.differs == {"a": {"odd": "passed"}}
+    assert "unfixed-3" in regressions_names(base)
+
+
+def regressions_names(base) -> list[str]:
+    return sorted(name.removeprefix("regression/") for name in base.book["copies"])
