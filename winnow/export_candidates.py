@@ -10,8 +10,7 @@ from typing import Any
 from store import Store
 
 from .export_errors import CannotExport
-from .figures_gather import Attempt, Facts, Issue
-from .figures_summary import natural
+from .figures_gather import Attempt, Facts, Issue, natural
 
 ALL = "all"
 

@@ -72,13 +72,12 @@ def _new(each: Conversation, seen: set[bytes]) -> bool:
 
 def _row(facts: Facts, issue: Issue, attempt: Attempt, each: Conversation) -> dict[str, object]:
     """messages first: what trainers read. The rest says where it comes from."""
-    model = facts.settings.get("model")
     return {
         "messages": list(each.messages),
         "instance_id": issue.task,
         "candidate": attempt.name,
         "part": each.branch,
-        "model": model.get("name", "") if isinstance(model, dict) else "",
+        "model": facts.model,
         "run": facts.row.run,
         "ending": attempt.ending,
         "resolved": attempt.resolved if attempt.verdict else None,

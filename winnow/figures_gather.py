@@ -7,6 +7,7 @@ attempts each takes a few megabytes and seconds. The journal's texts are not rea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -112,6 +113,13 @@ class Facts:
     graded: bool
     published: bool
 
+    @property
+    def model(self) -> str:
+        """The model's name; of a recording or an answer file the file's, not where it lies on this machine."""
+        said = self.settings.get("model")
+        name = str(said.get("name", "") if isinstance(said, dict) else said or "")
+        return re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
+
 
 @dataclass(slots=True)
 class _Found:
@@ -211,7 +219,8 @@ def _read_rest(store: Store, run: str, found: dict[str, _Found]) -> None:
     for row in store.each_result(run, "evidence"):
         if row.task in found:
             # Counted in the text: evidence is the largest thing in a store, and nothing else of it is wanted.
-            text = row.body.replace(" ", "")
+            # (Quotes inside of strings are escaped, so a key is never mistaken for somebody's words.)
+            text = row.body.replace(" ", "").partition('"cells":')[2]
             found[row.task].shared = text.count('"reused":true')
             found[row.task].cells = found[row.task].shared + text.count('"reused":false')
     for spent in store.spent(run):
@@ -228,7 +237,7 @@ def _choose_the_only_one(found: dict[str, _Found], kind: str) -> None:
 def _issue(task: str, found: _Found) -> Issue:
     return Issue(
         task,
-        tuple(found.attempts.values()),
+        tuple(sorted(found.attempts.values(), key=lambda attempt: natural(attempt.name))),
         found.chosen,
         add(found.spent),
         min((spent.began for spent in found.spent), default=0.0),
@@ -238,6 +247,11 @@ def _issue(task: str, found: _Found) -> Issue:
         found.cells,
         found.ending,
     )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts "attempt-2" before "attempt-10"."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def add(several: Any) -> Totals:

@@ -265,4 +265,5 @@ def _table(title: str, first: str, justify: str = "left") -> Table:
 
 
 def _say(console: Console, sentence: str, style: str | None = None) -> None:
-    console.print(sentence, style=style, highlight=False, markup=False)
+    # Off a terminal whoever reads breaks lines, or searches them.
+    console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from .figures import Figures, figures
-from .figures_gather import NOT_GRADED, Attempt, Facts, Issue, add
+from .figures_gather import NOT_GRADED, Attempt, Facts, Issue, add, natural
 
 WORLD, OWN, OPEN = "the world's", "the attempt's", "nobody's: not ended"
 """Whose fault an ending is (DESIGN, idea 5)."""
@@ -145,12 +144,11 @@ def summarize(facts: Facts) -> Summary:
     """The summary of a run's facts; figures come with 95 % intervals, the same each time."""
     attempts = [attempt for issue in facts.issues for attempt in issue.attempts]
     resolved = sum(bool(issue.counts(facts.strategy).chosen) for issue in facts.issues)
-    model = facts.settings.get("model")
     return Summary(
         run=facts.row.run,
         kind=facts.row.kind,
         status=facts.row.status,
-        model=str(model.get("name", "") if isinstance(model, dict) else model or ""),
+        model=facts.model,
         preset=str(facts.settings.get("preset") or ""),
         dataset=_dataset(facts),
         issues=len(facts.issues),
@@ -282,8 +280,3 @@ def _endings(attempts: Iterable[Attempt]) -> tuple[Ended, ...]:
 
 def _named(attempts: Iterable[Attempt]) -> tuple[str, ...]:
     return tuple(sorted(f"{attempt.task} {attempt.name}" for attempt in attempts))
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A key that puts "attempt-2" before "attempt-10"."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

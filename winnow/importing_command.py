@@ -48,7 +48,7 @@ def run_import(
 
 def _print(console: Console, done: Imported, dataset: str) -> None:
     def say(sentence: str, style: str | None = None) -> None:
-        console.print(sentence, style=style, highlight=False, markup=False)
+        console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
     say(f"run {done.run}", "bold")
     replaced = f", {done.replaced} of them in place of older ones" if done.replaced else ""

@@ -25,7 +25,8 @@ def list_runs(where: str | None) -> None:
         console.print("no runs yet: `winnow demo` makes one")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("run", "kind", "started", "status", "calls", "tokens", "cost"):
+    table.add_column("run", min_width=max(len(row.run) for row in rows))  # an id that is cut cannot be used
+    for column in ("kind", "started", "status", "calls", "tokens", "cost"):
         table.add_column(column, justify="right" if column in ("calls", "tokens", "cost") else "left")
     for row in rows:
         totals = store.totals(row.run)

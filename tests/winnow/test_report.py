@@ -9,10 +9,12 @@ import json
 import pytest
 from graded_run import RUN, Told, Try, grade_of, patch_of, write
 
-from agent import Ending
+from agent import Candidate, Ending, Run, Script
+from selection import UNFIXED, Evidence, Test
 from store import open_store
 from winnow.figures_gather import gather
 from winnow.figures_summary import summarize
+from winnow.stored import evidence_to_json
 
 
 def summary_of(file, issues, **more):
@@ -155,6 +157,18 @@ def test_a_validation_says_what_references_and_unfixed_code_earn(home, file):
     assert [(m.name, m.graded, m.resolved) for m in said.members] == [("empty", 1, 0), ("gold", 2, 1)]
     text = home.run("report", RUN, "--store", str(file)).stdout
     assert "gold" in text and "pass@k" not in text and "Endings" not in text
+
+
+def test_runs_that_shared_a_container_are_counted_in_the_matrix_alone(file):
+    write(file, {"t-1": BATCH["a__b-1"]})
+    spoken = Run(2, 'it said "cells": [{"reused": true}]', reused=True)
+    candidates = (Candidate("attempt-1", patch_of(1), test_before=spoken),)
+    cells = {("attempt-1", "test-1"): spoken, (UNFIXED, "test-1"): Run(2, "x")}
+    evidence = Evidence(candidates, (Test("test-1", Script("python3", "x")),), cells=cells)
+    with open_store(file) as store:
+        asyncio.run(store.put_result(RUN, "t-1", "evidence", "all", evidence_to_json(evidence)))
+        said = summarize(gather(store, RUN))
+    assert (said.shared, said.cells) == (1, 2)
 
 
 def test_bodies_of_any_form_are_no_crash(file):
