@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -216,12 +217,12 @@ def _plan(instance: Instance, reading: Reading, minor: tuple[int, int], given: M
 
 
 def _day(instance: Instance, about: Mapping[str, str]) -> date:
+    """The row's day, or the commit's where that is later: a change may be proposed long before it is based anew."""
+    days = []
     for said in (instance.created, about.get("date", "")):
-        try:
-            return datetime.fromisoformat(said.replace("Z", "+00:00")).date()
-        except ValueError:
-            continue
-    return datetime.now(UTC).date()
+        with contextlib.suppress(ValueError):
+            days.append(datetime.fromisoformat(said.replace("Z", "+00:00")).date())
+    return max(days, default=datetime.now(UTC).date())
 
 
 def _names(instance: Instance) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ async def image_task(
     made = await layer(folder / "images", name_of("image", said), make)
     about = json.loads((made / "about.json").read_text())
     reading = await asyncio.to_thread(read_repository, snapshot)
-    ways = test_ways(reading.texts, reading.files, reading.sizes)
+    ways = test_ways(reading.texts, reading.files, reading.sizes, reading.pytest)
     plan = with_given(
         Plan(
             setup=instance.setup,

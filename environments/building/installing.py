@@ -14,6 +14,7 @@ from .plan import Plan, version_of
 EDITABLE_SINCE = "2023-06-01"
 """Build back-ends, and they alone, may be as young as this: setuptools learned editable installations (PEP 660) in
 August 2022, poetry-core, flit-core and hatchling in the year before; by then their first faults were mended."""
+FIRST_STEP = "installing pip and setuptools"
 _BACKENDS = ("setuptools", "poetry-core", "flit-core", "hatchling", "pdm-backend", "pdm-pep517")
 _PYTHON = f"{ENV}/bin/python"
 _OLD_PYTHON = (3, 6)  # uv knows none before this
@@ -46,7 +47,7 @@ async def make_environment(bench: Bench, plan: Plan) -> None:
     await bench.uv(
         "venv", "-q", "--clear", "--python", bench.ground.python, ENV, step="making the environment"
     )
-    await _uv_install(bench, plan, "pip", "setuptools", "wheel", step="installing pip and setuptools")
+    await _uv_install(bench, plan, "pip", "setuptools", "wheel", step=FIRST_STEP)
 
 
 async def install_dependencies(bench: Bench, plan: Plan) -> Left:

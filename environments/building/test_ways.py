@@ -27,8 +27,13 @@ class TestWay:
     pieces: tuple[str, ...] = ()
 
 
-def test_ways(read: Mapping[str, str], files: Sequence[str], sizes: Mapping[str, int]) -> tuple[TestWay, ...]:
-    """read: the repository's texts by path, runners among them. sizes: bytes of each test file."""
+def test_ways(
+    read: Mapping[str, str], files: Sequence[str], sizes: Mapping[str, int], pytest: bool = False
+) -> tuple[TestWay, ...]:
+    """read: the repository's texts by path, runners among them. sizes: bytes of each test file.
+
+    pytest: its tests are written for it: no general runner but pytest runs all of them.
+    """
     libraries = test_libraries(files)
     tests = [name for name in files if name.endswith(".py") and is_test(name, libraries)]
     modules = [name for name in tests if _is_module(name)]
@@ -41,17 +46,14 @@ def test_ways(read: Mapping[str, str], files: Sequence[str], sizes: Mapping[str,
     if tests:
         pieces = tuple(_spread(modules or tests, sizes))
         ways.append(TestWay("python -m pytest -rA", "pytest", "pytest runs the tests", pieces))
-        if "manage.py" in read:
+        if "manage.py" in read and not pytest:
             command = "python manage.py test --verbosity 2 --noinput"
             ways.append(TestWay(command, "unittest", "manage.py runs the tests", ("",)))
-        ways.append(
-            TestWay(
-                "python -m unittest discover -v",
-                "unittest",
-                "unittest finds the tests",
-                tuple(map(_dotted, pieces)),
+        if not pytest:
+            dotted = tuple(map(_dotted, pieces))
+            ways.append(
+                TestWay("python -m unittest discover -v", "unittest", "unittest finds the tests", dotted)
             )
-        )
     return tuple(ways)
 
 

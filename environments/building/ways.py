@@ -53,6 +53,12 @@ def ways_to_build(plan: Plan, choice: Choice, day: date, fixed: Collection[str])
         wanted = [
             (today, False, False, f"{as_of} {today}"),
             (today, False, True, f"{as_of} {today}, whatever versions test files pin"),
+            (
+                _half_a_year_after(day),
+                False,
+                False,
+                f"{as_of} {_half_a_year_after(day)}: at its day something could not be had",
+            ),
         ]
     installs = tuple(_installs(plan, choice.minor, fixed))
     python = f"{choice.minor[0]}.{choice.minor[1]}"
@@ -71,6 +77,10 @@ def ways_to_build(plan: Plan, choice: Choice, day: date, fixed: Collection[str])
         for when, wheels, unpinned, why in wanted
         if not unpinned or plan.unpinned or plan.files or plan.requirements
     ]
+
+
+def _half_a_year_after(day: date) -> str:
+    return (day + SETTLED).isoformat()
 
 
 def undated(plan: Plan) -> Plan:

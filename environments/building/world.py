@@ -23,6 +23,7 @@ from .carrying import carry_out, link_tree
 from .failures import BuildFailed, StepFailed
 from .index import Index
 from .installing import (
+    FIRST_STEP,
     compile_all,
     install_dependencies,
     install_project,
@@ -148,7 +149,8 @@ class _Making:
                     share = await self._dated_or_not(plan, into)
                 except StepFailed as failed:
                     failures.append((plan, failed))
-                    self._tell(f"{order.instance.id}: {failed}")
+                    last = f" ({failed.lines[-1].strip()})" if failed.lines else ""
+                    self._tell(f"{order.instance.id}: {failed}{last}")
                     if failed.step.startswith(_OF_INSTALLING):
                         continue
                     break  # another installation would not change that
@@ -169,7 +171,8 @@ class _Making:
         try:
             return await self._build(plan, into, at_least=GOOD)
         except StepFailed as failed:
-            if not plan.date or "exclude-newer" not in failed.output or "upload" not in failed.output:
+            # Where not even pip is to be had as of a date, the index tells no dates.
+            if not plan.date or failed.step != FIRST_STEP or "exclude-newer" not in failed.output:
                 raise
             return await self._build(undated(plan), into, at_least=GOOD)
 
@@ -302,7 +305,7 @@ class _Making:
 
     def _test_ways(self, plan: Plan) -> tuple[TestWay, ...]:
         reading = self._order.reading
-        ways = test_ways(reading.texts, reading.files, reading.sizes)
+        ways = test_ways(reading.texts, reading.files, reading.sizes, reading.pytest)
         if not plan.test_command:
             return ways
         from ..detection import format_of
