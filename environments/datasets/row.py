@@ -143,12 +143,10 @@ class Row:
         if not text:
             return ""
         try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            raise WrongRow(
-                f"{name} is {_short(text)}, which is no date (such as 2021-05-13T21:32:41Z)"
-            ) from None
-        return text
+            return _iso(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
+            hint = "which is no date (such as 2021-05-13T21:32:41Z)"
+            raise WrongRow(f"{name} is {_short(text)}, {hint}") from None
 
     def within(self, *names: str) -> Row:
         """The object in a column as a row of its own, empty where there is none."""
@@ -205,4 +203,8 @@ def _short(text: str) -> str:
 
 
 def _iso(moment: date) -> str:
+    """In UTC and with a Z where the zone is known, so that a moment is written in one way only."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+        return f"{moment.isoformat()}Z"
     return moment.isoformat()
