@@ -63,7 +63,7 @@ _HISTORY = re.compile(
     r"\.git/(?:objects|packed-refs|refs/(?:remotes|tags)|logs|FETCH_HEAD|ORIG_HEAD)"
 )
 _NETWORK = re.compile(
-    rf"\b(?:curl|wget)\b[^\n;|&]*?\b(?:https?://)?{_HOST}[\w-]+\.\w+|"
+    rf"\b(?:curl|wget)\b[^\n;|&]*?[\s'\"](?:https?://)?{_HOST}[\w-]+(?:\.[\w-]+)*\.[a-z]{{2,}}\b(?=[/:\s'\"]|$)|"
     rf"{_GIT}(?:fetch|pull|ls-remote|clone)\b|"
     rf"\b(?:ssh|scp|rsync|nc|telnet|ftp)\s+[^\n]*\w|"
     rf"\b(?:urlopen|urlretrieve|(?:requests|httpx|session|client|http)\.(?:get|post|put|head|request|stream))"
@@ -92,10 +92,11 @@ def _in_programs(deeds: Deeds) -> Iterator[Found]:
 def _downloads(where: str, text: str, project: Sequence[str]) -> Iterator[Found]:
     names = {_plain(name.rsplit("/", 1)[-1]) for name in project if name}
     for match in _INSTALL.finditer(text):
-        wanted = [word for word in match["what"].split() if not _LOCAL.match(word)]
+        words = [word.strip("'\"") for word in match["what"].split()]
+        wanted = [word for word in words if not _LOCAL.match(word)]
         if not wanted or _MOUNTED.search(match["what"]):
             continue
-        own = any(_plain(re.split(r"[=<>\[@~!;]", word.strip("'\""))[0]) in names for word in wanted)
+        own = any(_plain(re.split(r"[=<>\[@~!;]", word)[0]) in names for word in wanted)
         yield _found("download of the project itself" if own else "network", where, text, match)
     for name in names:
         pattern = rf"(?:https?://|git@)\S*/{re.escape(name)}(?:[/.\s'\"]|$)"
