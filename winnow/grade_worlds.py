@@ -17,6 +17,7 @@ WORLD_FAULTS = (
     BuildFailed,
     GitFailed,
     NotSealed,
+    OSError,
     RepositoryError,
     SandboxError,
     SetupFailed,
