@@ -1,8 +1,8 @@
 """R2E-Gym. Source: github.com/R2E-Gym/R2E-Gym, in src/r2egym: repo_analysis/validate_docker_and_hf.py (columns),
 commit_models/diff_classes.py (parsed_commit_content), repo_analysis/execution_result_analysis.py
 (execution_result_content), repo_analysis/repo_testextract.py and repo_analysis_args.py (r2e_tests, how they are run),
-repo_analysis/execution_log_parser.py (names of tests), agenthub/runtime/docker.py (/testbed, its .venv, the issue
-between [ISSUE] and [/ISSUE], what is hidden from attempts).
+repo_analysis/base_dockerfiles (whose repositories), repo_analysis/execution_log_parser.py (names of tests),
+agenthub/runtime/docker.py (/testbed, its .venv, the issue between [ISSUE] and [/ISSUE], what is hidden from attempts).
 
 A commit is the unit: its parent is the base, its sources are the reference patch, the project's tests of it are
 rewritten into r2e_tests. The image holds those tests: the set-up removes them before an attempt sees it.
@@ -24,6 +24,19 @@ _QUIET = "PYTHONWARNINGS='ignore::UserWarning,ignore::SyntaxWarning'"
 _PYTEST = ".venv/bin/python -W ignore -m pytest -rA r2e_tests"
 _RUNNERS = ("unittest_custom_runner.py", "tornado_unittest_runner.py")
 _SIGNS = {"context": " ", "added": "+", "deleted": "-", "note": "\\ "}
+_REPOSITORIES = {
+    "aiohttp": "aio-libs/aiohttp",
+    "coveragepy": "nedbat/coveragepy",
+    "datalad": "datalad/datalad",
+    "numpy": "numpy/numpy",
+    "orange3": "biolab/orange3",
+    "pandas": "pandas-dev/pandas",
+    "pillow": "python-pillow/Pillow",
+    "pyramid": "Pylons/pyramid",
+    "scrapy": "scrapy/scrapy",
+    "sympy": "sympy/sympy",
+    "tornado": "tornadoweb/tornado",
+}
 _TEST_FOLDERS = {"tests", "Tests", "test", "Test"}
 
 
@@ -47,7 +60,7 @@ def r2e_row(row: Row) -> tuple[Instance, Reference]:
         Instance(
             id=instance_id,
             issue=issue(marked[1] if marked else said),
-            repo=project,
+            repo=_REPOSITORIES.get(project, project),
             base_commit=commit.needed_word("old_commit_hash"),
             created=commit.moment("commit_date"),
             image=row.needed_word("docker_image"),
@@ -65,7 +78,7 @@ def r2e_row(row: Row) -> tuple[Instance, Reference]:
             pass_to_pass=passing,
             test_command=_command(project, files),
             test_format="pytest",
-            repo=project,
+            repo=_REPOSITORIES.get(project, project),
         ),
     )
 

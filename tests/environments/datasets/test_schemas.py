@@ -304,6 +304,7 @@ def test_r2e_is_recognised_and_read(tmp_path):
     assert dataset.schema == "r2e" and instance.id == "pandas__new" and instance.issue == "It breaks."
     assert (instance.base_commit, instance.created) == ("0ld", "2020-01-02T03:04:05Z")
     assert (instance.image, instance.workdir) == ("acme/pandas_final:new", "/testbed")
+    assert instance.repo == "pandas-dev/pandas"
     assert "rm -rf /r2e_tests" in instance.setup and "Fix it" not in repr(instance)
     assert reference.fail_to_pass == ("TestA.test_new", "test_gone") and reference.pass_to_pass == (
         "TestA.test_old",
