@@ -15,7 +15,7 @@ from store import aside, readings, runs
 from store.database import Database, open_database
 from store.errors import StoreError
 from store.journal import Journal
-from store.lease import Leases
+from store.lease import Leases, holder
 from store.rows import Part, ResultRow, RunRow, Spent, Status, Step, TaskRow, Totals, TrajectoryRow
 from store.steps import add_up, read_steps, steps_of
 from store.texts import read_texts, storable
@@ -97,6 +97,11 @@ class Store:
             yield
         finally:
             self._give_back(run)
+
+    def worked_on(self, run: str) -> bool:
+        """Whether a living process holds the run's lease: one that was killed leaves its run "running" behind."""
+        with self._database.read() as connection:
+            return holder(connection, run) is not None
 
     def put_task(self, run: str, task: str, *, body: str) -> None:
         """Write a task of a run, or replace it. body: JSON text."""

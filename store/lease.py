@@ -91,6 +91,12 @@ class Leases:
             raise self._lost[run]
 
 
+def holder(connection: Connection, run: str) -> RunBusy | None:
+    """Who works on a run now, as the error that another one would get; None where nobody alive does."""
+    other = connection.execute(select(schema.leases).where(schema.leases.c.run == run)).one_or_none()
+    return _busy(other) if other is not None and _alive(other) else None
+
+
 def _busy(other: Row) -> RunBusy:
     return RunBusy(
         f"Run {other.run} is being worked on by process {other.pid} on {other.host}: wait for it, or end it "

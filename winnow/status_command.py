@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 from rich.console import Console
 from rich.live import Live
@@ -26,7 +27,7 @@ def show_status(run: str | None, *, watch: bool, as_json: bool, store: str | Non
         if not rows:
             raise NoSuchRun("there is no run yet: `winnow run` and `winnow solve` make one")
         run = rows[-1].run
-    row = opened.run(run)
+    row = _row(opened, run)
     if as_json:
         print(_as_json(opened, row))
     elif watch and console.is_terminal:
@@ -34,14 +35,20 @@ def show_status(run: str | None, *, watch: bool, as_json: bool, store: str | Non
             while row.status == "running":
                 live.update(_picture(opened, row).render(console.height), refresh=True)
                 time.sleep(SECONDS)
-                row = opened.run(row.run)
+                row = _row(opened, row.run)
         _print(console, opened, row)
     else:
         _print(console, opened, row)
         while watch and row.status == "running":
             time.sleep(SECONDS)
-            row = opened.run(row.run)
+            row = _row(opened, row.run)
             console.print(_picture(opened, row).headline(), highlight=False)
+
+
+def _row(store: Store, run: str) -> RunRow:
+    """The run's row; one that was killed could not write that it stopped."""
+    row = store.run(run)
+    return row if row.status != "running" or store.worked_on(row.run) else replace(row, status="interrupted")
 
 
 def _print(console: Console, store: Store, row: RunRow) -> None:

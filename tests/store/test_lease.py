@@ -37,9 +37,11 @@ def test_a_second_process_is_refused_until_the_first_one_is_done(store, file, ch
     with pytest.raises(RunBusy, match=f"process {first.pid} on ") as caught, store.lease("run-1"):
         pass
     assert caught.value.pid == first.pid
+    assert store.worked_on("run-1")
     second, _ = child("hold", file).communicate("\n", timeout=60)
     assert second.startswith(f"busy {first.pid} Run run-1 is being worked on")
     assert first.communicate("\n", timeout=60)[0] == "given back\n"
+    assert not store.worked_on("run-1")
     with store.lease("run-1"):
         assert leases(file) == [("run-1", os.getpid())]
     assert leases(file) == []
