@@ -23,7 +23,7 @@ _HOMES = {
     "render": "fenced renderer shown_file shown_issue",
     "scripts": "ScriptError parse_script run_script",
     "settings": "AttemptSettings ContextSettings",
-    "showing": "shown_run stopped",
+    "showing": "shown_run stopped top_level",
     "testing": "Tested normaliser write_test",
     "side_by_side": "together",
 }

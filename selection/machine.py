@@ -163,7 +163,13 @@ class _Laboratory:
 def _conversation(
     model: Model, at: str, settings: SelectionSettings, calls: int, opening: str
 ) -> Conversation:
-    return Conversation(model, at, settings.for_conversation(), calls, Message("system", opening, cache=True))
+    return Conversation(
+        model,
+        at,
+        settings.for_conversation(settings.temperature),
+        calls,
+        Message("system", opening, cache=True),
+    )
 
 
 def _result(runs: Mapping[str, Run], labels: Labels, settings: SelectionSettings, left: int) -> str:

@@ -53,21 +53,20 @@ def material(
     }
 
 
-_MEANINGS = {
+MEANINGS = {
     2: "the script saw wrong behaviour",
     0: "all that it saw was right",
     1: "something unexpected happened",
 }
 
 
-def shown_run(run: Run, settings: SelectionSettings) -> str:
-    """One run of the machine's script as text, its output cut in the middle."""
+def shown_run(run: Run, settings: SelectionSettings, meanings: Mapping[int, str] = MEANINGS) -> str:
+    """One run of a chooser's script as text, its output cut in the middle. meanings: of exit codes, {}: none."""
     if why := stopped(run, settings.script_timeout):
         head = f"{why}."
     else:
-        head = (
-            f"Exit code: {run.exit_code} ({_MEANINGS.get(run.exit_code, 'not one of 0, 1, 2: it crashed')})"
-        )
+        meaning = meanings.get(run.exit_code, "not one of 0, 1, 2: it crashed")
+        head = f"Exit code: {run.exit_code}" + (f" ({meaning})" if meanings else "")
     output = cut_middle(run.output, settings.output_chars)
     return f"{head}\nOutput:\n{fenced(output)}" if output.strip() else f"{head}\nOutput: none"
 

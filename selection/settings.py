@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent import AttemptSettings
 
@@ -16,8 +16,8 @@ class SelectionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    strategy: Literal["codemonkeys", "most-votes"] = "codemonkeys"
-    """From evidence to a ranking: votes and then the selection machine, or votes alone."""
+    strategy: str = "codemonkeys"
+    """From evidence to a ranking: one of `selection.STRATEGIES`."""
 
     keep: int = Field(default=3, ge=1, le=26)
     """Candidates that the selection machine is shown at most: the most voted."""
@@ -58,6 +58,49 @@ class SelectionSettings(BaseModel):
     regression_timeout: float | None = Field(default=None, gt=0)
     """Seconds that they get for one run; None: what the task's recipe says."""
 
+    existing: Literal["all", "near"] = "all"
+    """all: the whole test command; near: only the test files near what any candidate touches (by names, imports and
+    folders), and everything where none is near."""
+
+    existing_files: int = Field(default=40, ge=1)
+    """Test files that `existing = "near"` runs at most, the nearest ones."""
+
+    existing_before: int = Field(default=2, ge=2)
+    """Runs of the existing tests on the unfixed code: what differs between them is flaky."""
+
+    repeats: int = Field(default=1, ge=1)
+    """Runs of every cell of the test matrix in all; more than one shows which generated tests are not deterministic."""
+
+    extra_tests: int = Field(default=0, ge=0)
+    """Model calls at most that ask for further tests where the leading candidates are tied; 0: none is asked for."""
+
+    reproduction_files: int = Field(default=0, ge=0)
+    """Files of reproduction cases that are asked for, each in a conversation of its own. 0: none."""
+
+    reproduction_calls: int = Field(default=4, ge=1)
+    """Model calls for one such file at most."""
+
+    reproduction_temperature: float | None = Field(default=0.5, ge=0)
+    """Of those calls: at 0 several files would be the same."""
+
+    judge: bool = False
+    """Whether a model says of each patch how likely it is right, nothing being run: P(YES)."""
+
+    judge_samples: int = Field(default=5, ge=1)
+    """Answers from which P(YES) is counted where the server gives no log-probabilities."""
+
+    trajectory_chars: int = Field(default=120_000, ge=1_000)
+    """Characters of a trajectory that the judge and summaries are shown; of more the longest observations are cut."""
+
+    tournament: bool = False
+    """Whether candidates are compared two by two by their summaries, winners against winners."""
+
+    match_repeats: int = Field(default=1, ge=1)
+    """Comparisons of one pair, each made twice: with the sides swapped."""
+
+    match_temperature: float | None = Field(default=0.0, ge=0)
+    """Of these comparisons; with more than one for a pair it should be above 0."""
+
     isolation: Isolation = "auto"
     """auto: a fresh copy for each run of a generated test where copies cost milliseconds (overlay); where each is a
     container (docker), one for each candidate, brought back to its files between tests, which is weaker and reported.
@@ -66,10 +109,18 @@ class SelectionSettings(BaseModel):
     parallel: int | None = Field(default=None, ge=1)
     """Executions at once; None: as many as there are processors."""
 
-    def for_conversation(self) -> AttemptSettings:
-        """The settings of the machine's conversation, and of how it is shown runs."""
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from .strategies import strategy
+
+        strategy(name)
+        return name
+
+    def for_conversation(self, temperature: float | None) -> AttemptSettings:
+        """The settings of a conversation at this temperature, and of how it is shown runs."""
         return AttemptSettings(
-            temperature=self.temperature,
+            temperature=temperature,
             max_tokens=self.max_tokens,
             script_timeout=self.script_timeout,
             output_chars=self.output_chars,
