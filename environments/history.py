@@ -52,13 +52,19 @@ def new_repository(tree: Path, object_format: str = "sha1") -> Path:
     return folder
 
 
-def take_history(repository: Path, objects: Path, shallow: Path, base: str) -> list[str]:
+def take_history(
+    repository: Path, objects: Path, shallow: Path, base: str, *, before: bool = True
+) -> list[str]:
     """Put what `base` reaches into the empty `repository` and its branch on it; returns notes.
 
     objects, shallow: of the repository it comes from, of which nothing else is read and nothing is written.
+    before: False takes the base commit alone, as a shallow clone of depth one has it.
     """
     notes = []
-    if shallow.is_file():
+    if not before:
+        (repository / "shallow").write_text(base + "\n")
+        notes.append("the history before the base commit was left out")
+    elif shallow.is_file():
         (repository / "shallow").write_bytes(shallow.read_bytes())
         notes.append("the repository is shallow: its history starts late")
     try:

@@ -22,6 +22,7 @@ class Instance:
     python: wanted version of the interpreter ("3.9"). setup: shell lines that install the project, run once with
     network. test_command, test_format: as in `Recipe`, where the row says how existing tests are run.
     network: "host" only where the row says that its tests need it.
+    history: False where the commits before the base hold the answer (a bug put into working code): they are left out.
     place: file and line that it was read from, for sentences about it. notes: what was assumed in reading it.
     """
 
@@ -41,6 +42,7 @@ class Instance:
     test_format: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     network: str = "none"
+    history: bool = True
     place: str = ""
     notes: tuple[str, ...] = ()
 

@@ -51,13 +51,15 @@ def freeze(
     clone_into: Path | None = None,
     at: str | None = None,
     commit: str | None = None,
+    history: bool = True,
 ) -> Snapshot:
     """Freeze a repository into the new folder `folder`, which the caller owns and nobody changes afterwards.
 
     source: a working tree, a folder inside one, a bare repository, a git URL (cloned into `clone_into` first), or a
     folder without git. Uncommitted, untracked and ignored files are part of it; untracked secrets are not.
     at: the path at which sandboxes show it; by default its own, and /workspace/NAME where it has none.
-    commit: take this commit's tree instead of the working tree. Blocks. Raises RepositoryError, NotSealed.
+    commit: take this commit's tree instead of the working tree. history: False leaves out the commits before the base.
+    Blocks. Raises RepositoryError, NotSealed.
     """
     if _is_url(source):
         if clone_into is None:
@@ -72,7 +74,9 @@ def freeze(
     notes = list(found.notes)
     repository = new_repository(folder, object_format)
     if base and objects_of:
-        notes += take_history(repository, objects_of / "objects", objects_of / "shallow", base)
+        notes += take_history(
+            repository, objects_of / "objects", objects_of / "shallow", base, before=history
+        )
     if found.top is None or commit:
         if not base:
             raise RepositoryError(

@@ -94,14 +94,15 @@ class Builder:
     async def _frozen(self, instance: Instance) -> tuple[str, Snapshot, Mapping[str, str]]:
         """The repository's layer: frozen at the base commit, and what was read of its history before it was sealed."""
         source = await asyncio.to_thread(find_repository, instance.repo, instance.base_commit, self._repos)
-        name = name_of("repository", instance.base_commit or str(source), instance.repo)
+        alone = () if instance.history else ("alone",)
+        name = name_of("repository", instance.base_commit or str(source), instance.repo, *alone)
 
         async def make(folder: Path) -> None:
             place = source
             if not isinstance(place, Path):
                 place = await self._cloned(place, instance.base_commit)
             self._tell(f"{instance.id}: freezing {instance.repo} at {instance.base_commit[:12]}")
-            await asyncio.to_thread(_freeze, place, folder, instance.base_commit)
+            await asyncio.to_thread(_freeze, place, folder, instance.base_commit, instance.history)
 
         made = await layer(self._folder / "repositories", name, make)
         about = json.loads((made / "about.json").read_text())
@@ -178,8 +179,8 @@ class Builder:
         return {**interpreters, got.minor: got}, (Choice(got.minor, f"Python {wanted} is asked for"),)
 
 
-def _freeze(source: Path, folder: Path, commit: str) -> None:
-    snapshot = freeze(source, folder / "tree", at=AT, commit=commit or None)
+def _freeze(source: Path, folder: Path, commit: str, history: bool = True) -> None:
+    snapshot = freeze(source, folder / "tree", at=AT, commit=commit or None, history=history)
     tag, tagged = nearest_tag(source, commit)
     about = {
         **{name: value for name, value in asdict(snapshot).items() if name not in ("tree", "checkout")},

@@ -63,4 +63,4 @@ def _said(part: Instance | Reference | None) -> dict[str, Any] | None:
         return None
     said = {each.name: getattr(part, each.name) for each in fields(part) if each.name not in _NOT_CONTENT}
     default = {each.name: each.default for each in fields(part)}
-    return {name: value for name, value in said.items() if value and value != default[name]}
+    return {name: value for name, value in said.items() if value not in (default[name], {})}

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from environments import NotSealed, RepositoryError, freeze, verify_sealed
-from environments.safe_git import git
+from environments.safe_git import GitFailed, git
 
 SECRET = "the answer lies in later history"
 
@@ -42,6 +42,12 @@ def made(repo_at, tmp_path_factory):
 @pytest.fixture
 def exploited(made):
     return made[:3]
+
+
+def everything(tree):
+    """The contents of every object in the store."""
+    names = objects(tree)
+    return [git("cat-file", "-p", name, git_dir=tree / ".git").decode(errors="replace") for name in names]
 
 
 def objects(tree):
@@ -121,6 +127,28 @@ def test_shallow_clones_keep_their_cut(new_repo, tmp_path, depth):
     shot = freeze(tmp_path / "shallow", tmp_path / "frozen")
     assert len(git("rev-list", "HEAD", git_dir=shot.tree / ".git").split()) == depth
     assert any("shallow" in note for note in shot.notes)
+
+
+def test_a_history_that_holds_the_answer_is_left_out(repo_at, tmp_path):
+    """A bug put into working code: the commits before it are the answer, on both sides of a merge."""
+    repo = repo_at(tmp_path / "project")
+    first = repo.commit({"a.py": f"{SECRET}\n"})
+    repo.git("checkout", "-q", "-b", "side")
+    side = repo.commit({"b.py": f"{SECRET} beside\n"})
+    repo.git("checkout", "-q", "-b", "joined", first)
+    repo.commit({"c.py": "x\n"})
+    repo.git("merge", "-q", "--no-edit", "side")
+    base = repo.commit({"a.py": "bug\n", "b.py": "bug\n"}, "amended")
+    for name, commit in (("bare", "joined"), ("folder", None)):
+        frozen = freeze(repo.folder, tmp_path / name, commit=commit, history=False)
+        assert frozen.base == base and "left out" in frozen.notes[0]
+        assert git("rev-list", "--count", "HEAD", git_dir=frozen.tree / ".git").strip() == b"1"
+        verify_sealed(frozen.tree, frozen.base)
+        assert not any(SECRET in each for each in everything(frozen.tree))
+        for gone in (first, side, f"{base}^"):
+            with pytest.raises(GitFailed):
+                git("cat-file", "-e", gone, git_dir=frozen.tree / ".git")
+    assert any(SECRET in each for each in everything(freeze(repo.folder, tmp_path / "whole").tree))
 
 
 def test_a_partial_clone_falls_back_to_the_base_alone(new_repo, tmp_path):

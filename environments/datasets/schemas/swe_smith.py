@@ -40,7 +40,14 @@ def swe_smith_row(row: Row) -> tuple[Instance, Reference]:
     except ValueError as error:
         raise WrongRow(f"patch cannot be reversed: {error}") from None
     return (
-        replace(instance, workdir=WORKDIR, activate=CONDA, test_command=_PYTEST, test_format="pytest"),
+        replace(
+            instance,
+            workdir=WORKDIR,
+            activate=CONDA,
+            test_command=_PYTEST,
+            test_format="pytest",
+            history=False,  # the commit before the one with the bug is the answer
+        ),
         replace(
             reference,
             patch=fix,

@@ -223,7 +223,7 @@ def smith_row(**columns):
 def test_smith_is_recognised_and_its_reference_takes_the_bug_out(tmp_path):
     instance, reference, dataset = one(tmp_path, "", smith_row())
     assert dataset.schema == "smith" and instance.image.endswith("swesmith.x86_64.acme_1776_tool.0123abcd")
-    assert instance.base_commit == "acme__tool.0123abcd.func_basic__x1"
+    assert instance.base_commit == "acme__tool.0123abcd.func_basic__x1" and not instance.history
     assert (instance.workdir, instance.activate) == ("/testbed", CONDA)
     assert "+old" in reference.patch and "-new" in reference.patch
     assert reference.test_command.endswith("--verbose tests/test_tool.py tests/test_other.py")
