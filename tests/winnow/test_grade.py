@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import toy
+import toy_batch
+from toy_server import ToyServer
 from winnow_home import Home
 
 from store import open_store
@@ -13,48 +15,39 @@ from store import open_store
 pytestmark = pytest.mark.overlay
 
 HIDDEN = (
-    toy.TESTS
+    toy_batch.TESTS
     + """
+    def test_three_names_canary_2718281(self):
+        self.assertEqual(names.join_names(["Ann", "Bob", "Cy"]), "Ann, Bob and Cy")
 
-def test_three_names_canary_2718281():
-    assert names.join_names(["Ann", "Bob", "Cy"]) == "Ann, Bob and Cy"
-
-
-def test_two_names():
-    assert names.join_names(["Ann", "Bob"]) == "Ann and Bob"
+    def test_two_names(self):
+        self.assertEqual(names.join_names(["Ann", "Bob"]), "Ann and Bob")
 """
 )
-FILE = "tests/test_names.py"
+FILE, CLASS = "test_names.py", "test_names.Names"
 SECRETS = ("canary_2718281", "hidden_file_marker_161803", "reference_marker_141421")
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """A repository on this machine and two rows of it; one row is broken."""
+    """A repository on this machine and two rows of it; the test patch of one does not apply, and a line is no row."""
     folder = tmp_path_factory.mktemp("dataset")
-    repository = toy.make_repository(folder / "repo")
-    base = toy.git(repository, "rev-parse", "HEAD").strip()
+    [plain] = map(json.loads, toy_batch.make_dataset(folder, ["a"]).read_text().splitlines())
+    repository = Path(plain["repo"])
     right = _diff(
         repository, {"names.py": toy.SOURCE.replace(toy.OLD, toy.RIGHT + "  # reference_marker_141421")}
     )
-    tests = _diff(repository, {FILE: HIDDEN, "tests/data/hidden_file_marker_161803.txt": "hidden\n"})
+    tests = _diff(repository, {FILE: HIDDEN, "data/hidden_file_marker_161803.txt": "hidden\n"})
     row = {
-        "instance_id": "toy__names-1",
-        "repo": str(repository),
-        "base_commit": base,
-        "problem_statement": toy.ISSUE,
-        "created_at": "2024-01-01T00:00:00Z",
-        "version": "1",
+        **plain,
         "patch": right,
         "test_patch": tests,
-        "FAIL_TO_PASS": json.dumps([f"{FILE}::test_three_names_canary_2718281", f"{FILE}::test_two_names"]),
-        "PASS_TO_PASS": json.dumps(
-            [f"{FILE}::test_one_name", f"{FILE}::test_no_name", f"{FILE}::test_shout"]
-        ),
+        "FAIL_TO_PASS": _named("test_three_names_canary_2718281", "test_two_names"),
+        "PASS_TO_PASS": _named("test_one_name", "test_no_name", "test_shout"),
     }
     wrong = {
         **row,
-        "instance_id": "toy__names-2",
+        "instance_id": "toy__a-2",
         "test_patch": tests.replace(" def test_shout", " def test_whisper"),
     }
     file = folder / "rows.jsonl"
@@ -66,6 +59,10 @@ def dataset(tmp_path_factory):
 def home(tmp_path_factory):
     """One data folder for all: worlds are built once."""
     return Home(tmp_path_factory.mktemp("home"))
+
+
+def _named(*names: str) -> str:
+    return json.dumps([f"{name} ({CLASS})" for name in names])
 
 
 def _diff(repository: Path, files: dict[str, str]) -> str:
@@ -80,11 +77,13 @@ def _diff(repository: Path, files: dict[str, str]) -> str:
 
 
 def _patch(dataset: Path, text: str) -> str:
-    return _diff(dataset.parent / "repo", {"names.py": toy.SOURCE.replace(toy.OLD, text)})
+    return _diff(dataset.parent / "repos" / "a", {"names.py": toy.SOURCE.replace(toy.OLD, text)})
 
 
 def _grade(home, *words):
-    return home.run("grade", *words, "--sandbox", "overlay", "--json")
+    [file] = [Path(word) for word in words if word.endswith("rows.jsonl")]
+    recipe = str(file.parent / "recipe.toml")
+    return home.run("grade", *words, "--recipe", recipe, "--sandbox", "overlay", "--json")
 
 
 def test_reference_and_unfixed_code(home, dataset):
@@ -94,16 +93,52 @@ def test_reference_and_unfixed_code(home, dataset):
     said = json.loads(done.stdout)
     verdicts = {(each["task"], each["candidate"]): each["verdict"] for each in said["grades"]}
     assert verdicts == {
-        ("toy__names-1", "gold"): "resolved",
-        ("toy__names-1", "empty"): "not resolved",
-        ("toy__names-2", "gold"): "could not be graded",
-        ("toy__names-2", "empty"): "could not be graded",
+        ("toy__a-1", "gold"): "resolved",
+        ("toy__a-1", "empty"): "not resolved",
+        ("toy__a-2", "gold"): "could not be graded",
+        ("toy__a-2", "empty"): "could not be graded",
     }
     assert "rows.jsonl, line 3" in done.stderr and "does not apply to its base commit" in done.stderr
     _no_reference_in(home)
-    again = _grade(home, "--dataset", str(dataset), "--gold", "--empty", "--filter", "names-1")
+    again = _grade(home, "--dataset", str(dataset), "--gold", "--empty", "--filter", "a-1")
     assert again.returncode == 0 and "2 of the grades are in the store already" in again.stderr
     assert json.loads(again.stdout)["run"] == said["run"]
+
+
+def test_a_run_from_its_first_prompt_to_its_grades(home, dataset):
+    """No prompt, row, layer, world or log has anything of the reference, until it is graded: then the tests' names."""
+    with ToyServer() as server:
+        done = home.run(
+            "run", str(dataset), "--model", "openai/toy", "--api-base", server.url, "--attempts", "2",
+            "--recipe", str(dataset.parent / "recipe.toml"), "--sandbox", "overlay", "--price", "1,10",
+            "-o", "limits.pause=0", "-o", "selection.regressions=false", "--filter", "a-1", "-o", "limits.rounds=1",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        prompts = json.dumps(server.requests)
+    store = open_store(home.store)
+    run = next(row.run for row in reversed(store.runs()) if row.kind not in ("validation", "import"))
+    said = done.stdout + done.stderr + prompts + _all_texts(store, run)
+    assert "join_names" in prompts and not [secret for secret in SECRETS if secret in said]
+    _no_reference_in(home)
+    graded = _grade(home, run, "--dataset", str(dataset), "--filter", "a-1")
+    assert graded.returncode == 0, graded.stderr
+    verdicts = {each["candidate"]: each["verdict"] for each in json.loads(graded.stdout)["grades"]}
+    assert verdicts == {"attempt-1": "resolved", "attempt-2": "partially"}
+    audits = {row.name: json.loads(row.body) for row in store.results(run, "toy__a-1", "audit")}
+    assert audits == {name: {"flags": [], "found": []} for name in verdicts}
+    store.close()
+    _no_reference_in(home)
+
+
+def _all_texts(store, run):
+    """Everything that the store holds of a run."""
+    texts = [store.run(run).config]
+    for task in store.tasks(run):
+        texts += [task.body, *(row.body + row.detail for row in store.trajectories(run, task.task))]
+        texts += [row.body for row in store.results(run, task.task)]
+        for step in store.steps(run, task.task):
+            texts += [step.answer, *(part.text for part in store.texts(step))]
+    return "\n".join(texts)
 
 
 def _no_reference_in(home):
@@ -127,15 +162,6 @@ def _no_reference_in(home):
 
 def test_a_file_of_predictions(home, dataset, tmp_path):
     right, half, loud = (_patch(dataset, text) for text in (toy.RIGHT, toy.HALF, toy.LOUD))
-    cheat = "diff --git a/conftest.py b/conftest.py\nnew file mode 100644\n--- /dev/null\n+++ b/conftest.py\n"
-    hook = [
-        "import pytest",
-        "@pytest.hookimpl(hookwrapper=True)",
-        "def pytest_runtest_makereport(item, call):",
-        "    out = yield",
-        "    out.get_result().outcome = 'passed'",
-    ]
-    cheat += f"@@ -0,0 +1,{len(hook)} @@\n" + "".join(f"+{line}\n" for line in hook)
     patches = {
         "right": right,
         "same": right,
@@ -143,10 +169,9 @@ def test_a_file_of_predictions(home, dataset, tmp_path):
         "loud": loud,
         "none": "",
         "words": "I would change names.py.",
-        "cheat": cheat,
     }
     rows = [
-        {"instance_id": "toy__names-1", "model_name_or_path": name, "model_patch": patch}
+        {"instance_id": "toy__a-1", "model_name_or_path": name, "model_patch": patch}
         for name, patch in patches.items()
     ]
     file = tmp_path / "predictions.jsonl"
@@ -162,18 +187,11 @@ def test_a_file_of_predictions(home, dataset, tmp_path):
         "loud": "not resolved",
         "none": "not resolved",
         "words": "did not apply",
-        "cheat": "resolved",
     }
-    [cheating] = [each for each in said["grades"] if each["candidate"] == "cheat"]
-    assert cheating["without_machinery"]["verdict"] == "not resolved" and cheating["machinery"] == [
-        "conftest.py"
-    ]
-    assert "other verdict without its changes to test machinery" in done.stderr
-    assert "toy__names-1 cheat" in done.stderr
     listed = {each["candidate"]: each for each in said["grades"]}
     assert listed["right"]["seconds"] == listed["same"]["seconds"], "the same patch is run once"
     again = _grade(home, said["run"], "--dataset", str(dataset))
-    assert again.returncode == 0 and "7 of the grades are in the store" in again.stderr
+    assert again.returncode == 0 and "6 of the grades are in the store" in again.stderr
 
 
 @pytest.mark.parametrize(
