@@ -16,17 +16,32 @@ _TELLING = re.compile(r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL", re.IGNORE
 _SHORTEST = 8
 """Characters: shorter values are words that would be found everywhere."""
 
-_FORMS = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{20,}"  # OpenAI, Anthropic, OpenRouter and others
-    r"|\b(?:gsk|xai|hf|pplx|fw|r8)[_-][A-Za-z0-9]{24,}"  # Groq, xAI, Hugging Face, Perplexity, Fireworks, Replicate
-    r"|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{40,}|\bglpat-[A-Za-z0-9_-]{20,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{35}|\bxox[abeoprs]-[A-Za-z0-9-]{10,}"
-    r"|\bpypi-[A-Za-z0-9_-]{50,}|\bnpm_[A-Za-z0-9]{36}"
-    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY-----"
-    r"|(?<=Bearer )[A-Za-z0-9._~+/-]{20,}=*"
-    r"|(?<=://)[^\s/:@\"'\\]{1,80}:[^\s/@\"'\\]{1,200}(?=@)",  # a password in a URL
-    re.DOTALL,
+_FORMS = tuple(
+    (mark, re.compile(form, re.DOTALL))
+    for mark, form in (
+        ("sk-", r"\bsk-[A-Za-z0-9_-]{20,}"),  # OpenAI, Anthropic, OpenRouter and others
+        ("gsk_", r"\bgsk_[A-Za-z0-9]{24,}"),  # Groq
+        ("xai-", r"\bxai-[A-Za-z0-9]{24,}"),
+        ("hf_", r"\bhf_[A-Za-z0-9]{24,}"),  # Hugging Face
+        ("pplx-", r"\bpplx-[A-Za-z0-9]{24,}"),  # Perplexity
+        ("gh", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
+        ("github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{40,}"),
+        ("glpat-", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+        ("AKIA", r"\bAKIA[A-Z0-9]{16}\b"),
+        ("ASIA", r"\bASIA[A-Z0-9]{16}\b"),
+        ("AIza", r"\bAIza[A-Za-z0-9_-]{35}"),
+        ("xox", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+        ("pypi-", r"\bpypi-[A-Za-z0-9_-]{50,}"),
+        ("npm_", r"\bnpm_[A-Za-z0-9]{36}"),
+        (
+            "PRIVATE KEY",
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY-----",
+        ),
+        ("Bearer ", r"(?<=Bearer )[A-Za-z0-9._~+/-]{20,}=*"),
+        ("://", r"(?<=://)[^\s/:@\"'\\]{1,80}:[^\s/@\"'\\]{1,200}(?=@)"),  # a password in a URL
+    )
 )
+"""Marks that make a text worth searching, which most have none of, and forms of keys."""
 
 
 @dataclass(slots=True)
@@ -48,14 +63,15 @@ class Scrubber:
     def clean(self, text: str) -> str:
         """The text without this machine's secrets and without anything that has a key's form."""
         text = self._without_exact(text)
-        text, found = _FORMS.subn("[removed: a key]", text)
-        self.removed += found
+        for form in _forms_in(text):
+            text, found = form.subn("[removed: a key]", text)
+            self.removed += found
         return text
 
     def clean_patch(self, patch: str) -> str:
         """A patch without this machine's secrets; what else has a key's form is counted as suspicious and stays."""
         patch = self._without_exact(patch)
-        self.suspicious += sum(1 for _ in _FORMS.finditer(patch))
+        self.suspicious += sum(1 for form in _forms_in(patch) for _ in form.finditer(patch))
         return patch
 
     def said(self) -> list[str]:
@@ -74,6 +90,10 @@ class Scrubber:
                 text = text.replace(value, f"[removed: {name}]")
                 self.removed += count
         return text
+
+
+def _forms_in(text: str) -> list[re.Pattern[str]]:
+    return [form for mark, form in _FORMS if mark in text]
 
 
 def _is_secret(value: str) -> bool:
