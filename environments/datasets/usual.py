@@ -75,7 +75,7 @@ def install_config(instance: Instance, config: Row) -> Instance:
     pre_install, reqs_path, pip_packages, install, test_cmd, log_parser; commands run with LANG and LC_ALL C.UTF-8.
     `packages` and `env_yml_path` are conda's and are left out, which a note says.
     """
-    setup = [config.lines("pre_install")]
+    setup = ["set -e", config.lines("pre_install")]
     setup += [f"python -m pip install -r {shlex.quote(path)}" for path in config.list("reqs_path")]
     if packages := config.list("pip_packages"):
         setup.append("python -m pip install " + " ".join(map(shlex.quote, packages)))
@@ -86,7 +86,7 @@ def install_config(instance: Instance, config: Row) -> Instance:
     return replace(
         instance,
         python=instance.python or config.label("python"),
-        setup=instance.setup or "\n".join(filter(None, setup)),
+        setup=instance.setup or ("\n".join(filter(None, setup)) if any(setup[1:]) else ""),
         test_command=instance.test_command or config.lines("test_cmd"),
         env={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **instance.env},
         notes=notes,

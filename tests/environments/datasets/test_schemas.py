@@ -85,6 +85,7 @@ def test_rebench(tmp_path):
     instance, reference, _ = one(tmp_path, "rebench", content)
     assert (instance.image, instance.workdir, instance.version) == ("swerebench/x:latest", "/testbed", "2.1")
     assert instance.setup.splitlines() == [
+        "set -e",
         "apt-get update",
         "apt-get install -y gcc",
         "python -m pip install -r requirements/base.txt",
@@ -142,7 +143,7 @@ def test_swefficiency_is_recognised_and_its_issue_is_the_workload(tmp_path):
     assert dataset.schema == "swefficiency" and instance.image == "acme/images:acme__tool-1"
     assert "import timeit\n{braces} stay" in instance.issue and "It breaks" not in instance.issue
     assert (instance.setup, instance.test_command) == ("pip install -e .", "pytest -rA")
-    assert reference.test_command == "pytest -rA tests/test_a.py 'tests/test b.py'"
+    assert reference.test_command == "pip install -e .\npytest -rA tests/test_a.py 'tests/test b.py'"
 
 
 def git(folder, *args, stdin=""):
