@@ -29,7 +29,7 @@ FORMATS: tuple[str, ...] = get_args(Format)
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What to export. which: "" for the chosen patches, a candidate's name, or "all". name: of the system, for
-    predictions; "" for one made of Winnow's and the model's.
+    predictions; "" for one made of Winnow's and the model's. logs: of the official harness, for a submission.
     """
 
     format: Format
@@ -37,6 +37,7 @@ class Asked:
     which: str = ""
     only: Only = "resolved"
     name: str = ""
+    logs: Path | None = None
 
 
 def export(store: Store, run: str, asked: Asked) -> list[str]:
@@ -67,9 +68,11 @@ def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber:
                     "a submission has one patch for each issue: say --candidate NAME, or nothing"
                 )
             patches = handed(store, facts, which)
-            count = write_submission(out, store, facts, summary, patches, name, which, scrubber)
+            count, official = write_submission(
+                out, store, facts, summary, patches, name, which, scrubber, asked.logs
+            )
             return [
-                f"{count} predictions{of} written to {out}, with traces and logs",
+                f"{count} predictions{of} written to {out}, with traces and logs ({official} of the official harness)",
                 *_missing(facts, which, count),
                 "metadata.yaml and README.md say what is still to be filled in",
             ]

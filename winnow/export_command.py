@@ -15,7 +15,15 @@ from .paths import open_users_store
 
 
 def run_export(
-    run: str, format: str, out: Path, *, candidate: str, only: str, name: str, store: str | None
+    run: str,
+    format: str,
+    out: Path,
+    *,
+    candidate: str,
+    only: str,
+    name: str,
+    logs: Path | None,
+    store: str | None,
 ) -> None:
     """Export and print what was done. Raises CannotExport."""
     asked: Any = Asked(
@@ -24,6 +32,7 @@ def run_export(
         which=candidate,
         only=_one_of(only, get_args(Only), "value of --only"),  # type: ignore[arg-type]
         name=name,
+        logs=logs,
     )
     for sentence in export(open_users_store(store), run, asked):
         typer.echo(sentence)

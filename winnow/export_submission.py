@@ -17,6 +17,7 @@ from store import Store
 
 from .export_candidates import Handed
 from .export_conversations import conversations
+from .export_errors import CannotExport
 from .export_patches import prediction
 from .export_places import new_folder, write_text
 from .export_secrets import Scrubber
@@ -24,6 +25,8 @@ from .figures_gather import Facts, Issue
 from .figures_summary import Summary
 
 TODO = "TO BE FILLED IN"
+_LOGS = (".diff", ".json", ".log", ".sh", ".txt")
+"""Of what the official harness leaves: patch.diff, report.json, run_instance.log, eval.sh, test_output.txt."""
 
 
 def write_submission(
@@ -35,14 +38,28 @@ def write_submission(
     name: str,
     which: str,
     scrubber: Scrubber,
-) -> int:
-    """Write the folder; the number of predictions. Raises CannotExport where `out` holds something already."""
+    official: Path | None = None,
+) -> tuple[int, int]:
+    """Write the folder; the number of predictions, and of those with logs of the official harness.
+
+    official: a folder of its logs by instance. Raises CannotExport where it is none, or `out` holds something already.
+    """
+    if official is not None and not official.is_dir():
+        raise CannotExport(
+            f"{official} is no folder: name the official harness's logs, logs/run_evaluation/RUN/MODEL"
+        )
     issues = {issue.task: issue for issue in facts.issues}
     rows = []
+    taken = 0
     with new_folder(out) as folder:
         for each in patches:
             rows.append(json.dumps(prediction(each, name, which, scrubber)) + "\n")
-            _logs(folder / "logs" / folder_name(each.task), store, facts.row.run, each, scrubber)
+            logs = folder / "logs" / folder_name(each.task)
+            if official is not None and logs.name == each.task and (official / each.task).is_dir():
+                _official_logs(logs, official / each.task, scrubber)
+                taken += 1
+            else:
+                _logs(logs, store, facts.row.run, each, scrubber)
             if facts.row.kind != "import":
                 trace = _trace(store, facts, issues[each.task], each)
                 write_text(
@@ -51,8 +68,17 @@ def write_submission(
                 )
         write_text(folder / "all_preds.jsonl", "".join(rows))
         write_text(folder / "metadata.yaml", scrubber.clean(_metadata(facts, summary, name)))
-        write_text(folder / "README.md", scrubber.clean(_readme(facts, summary, name, len(rows))))
-    return len(rows)
+        write_text(folder / "README.md", scrubber.clean(_readme(facts, summary, name, len(rows), taken)))
+    return len(rows), taken
+
+
+def _official_logs(folder: Path, source: Path, scrubber: Scrubber) -> None:
+    """What the official harness left of one instance; links and other kinds of files stay behind."""
+    for file in sorted(source.iterdir()):
+        if file.suffix in _LOGS and file.is_file() and not file.is_symlink():
+            text = file.read_bytes().decode("utf-8", "surrogateescape")
+            clean = scrubber.clean_patch if file.suffix == ".diff" else scrubber.clean
+            write_text(folder / file.name, clean(text))
 
 
 def _logs(folder: Path, store: Store, run: str, each: Handed, scrubber: Scrubber) -> None:
@@ -146,7 +172,7 @@ def _metadata(facts: Facts, summary: Summary, name: str) -> str:
     )
 
 
-def _readme(facts: Facts, summary: Summary, name: str, predictions: int) -> str:
+def _readme(facts: Facts, summary: Summary, name: str, predictions: int, official: int) -> str:
     figures = summary.figures
     attempts = max((len(issue.attempts) for issue in facts.issues), default=1)
     resolved = "not graded by Winnow"
@@ -165,6 +191,14 @@ def _readme(facts: Facts, summary: Summary, name: str, predictions: int) -> str:
             f"Best@k: {attempts} attempts an issue, one submitted, chosen by {facts.strategy} with generated tests and "
             "existing tests of the repository; it knows no hidden test and no name of one."
         )
+    whose = "Winnow's grading in the official harness's form"
+    if official == predictions:
+        whose = "the official harness's"
+    elif official:
+        whose = f"the official harness's for {official} of {predictions} predictions, the others {whose}"
+    logs = f"The files in `logs/` are {whose}."
+    if official < predictions:
+        logs += " The leaderboard wants the harness's own: run it on\n`all_preds.jsonl`, then export again with `--logs`."
     network = f"{len(summary.network)} issues had network" if summary.network else "none in any sandbox"
     if not ours:
         network = TODO
@@ -179,8 +213,8 @@ def _readme(facts: Facts, summary: Summary, name: str, predictions: int) -> str:
 - Network: {network}
 - Cost: ${summary.money.cost:.2f} in all{", some calls of no known price left out" if summary.money.unpriced else ""}
 
-The files in `logs/` are Winnow's grading in the official harness's form. The leaderboard wants the harness's own: run
-it on `all_preds.jsonl`, put its logs in their place, and the output of the repository's `analysis/get_results.py` here.
+{logs}
+The output of the repository's `analysis/get_results.py`: {TODO}
 
 - [{"x" if ours and attempts <= 1 else " "}] one attempt for each issue (pass@1); otherwise Best@k as said above
 - [{"x" if ours else " "}] knows nothing of FAIL_TO_PASS and PASS_TO_PASS

@@ -162,6 +162,23 @@ def test_a_submission_has_what_the_leaderboard_asks_for(file, tmp_path):
         exported(file, "submission", tmp_path / "other", which="all")
 
 
+def test_logs_of_the_official_harness_take_the_place_of_ours(file, tmp_path):
+    logs = tmp_path / "logs" / "a__b-1"
+    logs.mkdir(parents=True)
+    (logs / "eval.sh").write_text("#!/bin/bash\n")
+    (logs / "test_output.txt").write_bytes(b"caf\xe9 " + KEY.encode())
+    (logs / "core").write_text("no log")
+    (logs / "link.txt").symlink_to("/etc/hostname")
+    said = exported(file, "submission", tmp_path / "out", logs=tmp_path / "logs")
+    assert "(1 of the official harness)" in said[0]
+    found = tmp_path / "out/logs/a__b-1"
+    assert sorted(path.name for path in found.iterdir()) == ["eval.sh", "test_output.txt"]
+    assert (found / "test_output.txt").read_bytes() == b"caf\xe9 [removed: a key]"
+    assert "official harness's for 1 of 3" in (tmp_path / "out/README.md").read_text()
+    with pytest.raises(CannotExport, match="no folder: name the official"):
+        exported(file, "submission", tmp_path / "other", logs=tmp_path / "none")
+
+
 def test_figures_as_tables_and_json(file, tmp_path):
     exported(file, "csv", tmp_path / "tables")
     exported(file, "json", tmp_path / "figures.json")

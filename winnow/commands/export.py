@@ -28,6 +28,12 @@ def command(
         str, typer.Option(help="sft: of which attempts: resolved (by grade), chosen (by selection), or all.")
     ] = "resolved",
     name: Annotated[str, typer.Option(help="The system's name in predictions. Default: winnow-MODEL.")] = "",
+    logs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="submission: the official harness's logs, logs/run_evaluation/RUN/MODEL."
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
@@ -40,4 +46,4 @@ def command(
     """
     from ..export_command import run_export
 
-    run_export(run, format, out, candidate=candidate, only=only, name=name, store=store)
+    run_export(run, format, out, candidate=candidate, only=only, name=name, logs=logs, store=store)
