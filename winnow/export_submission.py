@@ -198,7 +198,7 @@ def _readme(facts: Facts, summary: Summary, name: str, predictions: int, officia
         whose = f"the official harness's for {official} of {predictions} predictions, the others {whose}"
     logs = f"The files in `logs/` are {whose}."
     if official < predictions:
-        logs += " The leaderboard wants the harness's own: run it on\n`all_preds.jsonl`, then export again with `--logs`."
+        logs += "\nThe leaderboard wants the harness's own: run it on `all_preds.jsonl`, then export with `--logs`."
     network = f"{len(summary.network)} issues had network" if summary.network else "none in any sandbox"
     if not ours:
         network = TODO
