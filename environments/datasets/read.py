@@ -55,7 +55,7 @@ def read_dataset(name: str, selection: Pick | None = None, *, folder: Path | Non
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Where a dataset's rows are. schema: None where the columns of the first row decide."""
+    """Where a dataset's rows are. schema: None where the columns of the first good row decide."""
 
     source: str
     files: tuple[tuple[Path, str], ...]
@@ -140,15 +140,16 @@ class _Reading:
             if isinstance(row, BadRow):
                 self.bad.append(row)
                 continue
-            self.schema = self.schema or by_columns(row)
+            schema = self.schema or by_columns(row)
             try:
-                instance, reference = self.schema.read(row)
+                instance, reference = schema.read(row)
                 if instance.id in self.places:
                     raise WrongRow(f"the id {instance.id} is already that of {self.places[instance.id]}")
             except WrongRow as error:
                 self.bad.append(BadRow(row.place, str(error), _id(row)))
                 continue
             self.places[instance.id] = row.place
+            self.schema = schema  # the first good row decides for the rest
             yield instance, reference, row
 
 

@@ -14,7 +14,7 @@ class Schema:
     """alias: the short name. hub: its ids on Hugging Face, the first is what the alias means. split: the one to take.
 
     read: a row in two halves; raises WrongRow. source: where the schema was read, for people to look it up.
-    recognises: whether a file with such a first row is one of this dataset; without it, it is told by name only.
+    recognises: whether a file with such a first good row is one of this dataset; without it, it is told by name only.
     """
 
     alias: str

@@ -129,6 +129,11 @@ def test_pro_is_recognised_by_its_columns(tmp_path):
     assert "git checkout fix" not in repr(instance)  # it names the commit with the answer
 
 
+def test_a_bad_first_row_does_not_decide_what_the_others_are(tmp_path):
+    dataset = read_dataset(str(write(tmp_path / "rows.jsonl", [{"a": 1}, pro_row()])))
+    assert dataset.schema == "pro" and len(dataset.bad) == 1
+
+
 def test_swefficiency_is_recognised_and_its_issue_is_the_workload(tmp_path):
     content = row(
         workload="import timeit\n{braces} stay",
