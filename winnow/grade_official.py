@@ -26,11 +26,11 @@ class NoOfficial(Exception):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One candidate under both. official: whether the harness calls it resolved, None where it says nothing."""
+    """One candidate under both: whether it is called resolved, None where nothing is said."""
 
     task: str
     candidate: str
-    ours: bool
+    ours: bool | None
     official: bool | None
 
 
@@ -57,12 +57,13 @@ async def compare(
         tell(f"official harness {has['version']}: {len(patches)} patches of {name}")
         identity = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{run}-{name}")
         reports = await run_harness(folder, identity, dataset, name, patches, at_once)
-        compared += [
-            Comparison(task, name, grades[task, name].resolved, reports.get(task))
-            for task in patches
-            if (task, name) in grades
-        ]
+        compared += [Comparison(task, name, _ours(grades, task, name), reports.get(task)) for task in patches]
     return compared
+
+
+def _ours(grades: Mapping[tuple[str, str], Grade], task: str, name: str) -> bool | None:
+    grade = grades.get((task, name))
+    return None if grade is None or grade.verdict == "could not be graded" else grade.resolved
 
 
 async def run_harness(

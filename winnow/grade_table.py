@@ -60,10 +60,10 @@ def print_flags(console: Console, flags: Mapping[tuple[str, str], list[str]]) ->
 
 def print_comparison(console: Console, compared: Sequence[Comparison]) -> None:
     """How the official harness's verdicts stand beside ours; every difference by name."""
-    said = [each for each in compared if each.official is not None]
+    said = [each for each in compared if each.official is not None and each.ours is not None]
     same = sum(each.ours == each.official for each in said)
     silent = len(compared) - len(said)
-    more = f"; it says nothing of {silent}" if silent else ""
+    more = f"; {silent} more have no verdict there or here" if silent else ""
     console.print(f"official harness: {same} of {len(said)} verdicts are ours too{more}", highlight=False)
     for each in said:
         if each.ours != each.official:
