@@ -118,7 +118,11 @@ def _split_in(path: Path) -> str:
 
 
 def _front_matter(readme: Path, shown: str) -> dict[str, Any]:
-    if not readme.is_file():
+    try:
+        with readme.open("rb") as file:
+            if file.readline(10).strip() != b"---":
+                return {}
+    except OSError:
         return {}
     try:
         from huggingface_hub import metadata_load

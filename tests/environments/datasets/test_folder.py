@@ -104,6 +104,13 @@ def test_a_readme_of_another_form_is_one_sentence_or_says_nothing(tmp_path, matt
         assert "front matter" in str(error) and "\n" not in str(error)
 
 
+@pytest.mark.parametrize("text", [b"# A card\n", b"", b"\xff\xfe---\n", b"----\na: 1\n----\n"])
+def test_a_readme_without_front_matter_says_nothing(tmp_path, text):
+    folder = made(tmp_path / "set", names=["test.jsonl"])
+    (folder / "README.md").write_bytes(text)
+    assert ids(read_dataset(str(folder))) == ["test.jsonl"]
+
+
 def test_a_folder_without_rows_is_one_sentence(tmp_path):
     (tmp_path / "README.md").write_text("# nothing")
     with pytest.raises(DatasetError, match="no files of rows"):
