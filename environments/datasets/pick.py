@@ -33,7 +33,7 @@ class Pick:
     stays in its part whatever else is selected. Raises DatasetError where one of them cannot be understood.
     """
 
-    instances: Path | None = None
+    instances: Path | str | None = None
     filter: str | tuple[str, ...] = ()
     shuffle: int | None = None
     slice: str = ""
@@ -89,7 +89,7 @@ class Sieve:
     def __init__(self, pick: Pick, shown: str):
         self._pick, self._shown = pick, shown
         self._tests = [_Test(each) for each in pick.filters()]
-        self._wanted = _ids_in(pick.instances) if pick.instances else None
+        self._wanted = _ids_in(Path(pick.instances)) if pick.instances else None
         self._columns: set[str] = set()
 
     def keeps(self, instance: Instance, row: Row) -> bool:

@@ -115,7 +115,7 @@ def test_a_file_of_instances_gives_rows_and_their_order(mixed, tmp_path):
     file = tmp_path / "wanted.txt"
     file.write_bytes(b"\xef\xbb\xbf# mine\r\nsympy__sympy-1\r\n\r\n  django__django-2 \ndjango__django-2")
     assert ids(read_dataset(mixed, Pick(instances=file))) == ["sympy__sympy-1", "django__django-2"]
-    assert ids(read_dataset(mixed, Pick(instances=file, slice="1:"))) == ["django__django-2"]
+    assert ids(read_dataset(mixed, Pick(instances=str(file), slice="1:"))) == ["django__django-2"]
     assert ids(read_dataset(mixed, Pick(instances=file, filter="^s"))) == ["sympy__sympy-1"]
 
 
