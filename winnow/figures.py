@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from .figures_bootstrap import RESAMPLES, SEED, Estimate, estimate, resampled_means
 from .figures_law import Fitted, fitted
 
+LACKING = 0.02
+"""Share of the issues that may lack attempts at a k that the coverage law is fitted to: a run's few lost attempts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -29,11 +32,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PassAt:
-    """pass@k over a run's issues. fewer: issues with less than k graded attempts, which count as if k were theirs."""
+    """pass@k over a run's issues. fewer: of `issues`, those with less than k graded attempts: all of theirs count."""
 
     k: int
     estimate: Estimate
     fewer: int
+    issues: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Figures:
 
     resolved: issues whose chosen patch resolves them; None where no issue has a choice with a verdict. coverage: issues
     that any attempt resolves. efficiency: resolved / coverage, None where either is missing. law: None where fewer than
-    three values of pass@k tell anything of it.
+    three values of pass@k, lower bounds left out, tell anything of it.
     """
 
     issues: int
@@ -99,7 +103,9 @@ def figures(issues: Sequence[Counts], *, resamples: int = RESAMPLES, seed: int =
     columns = list(zip(*samples, strict=True))
     chosen = any(issue.chosen is not None for issue in issues)
     passes = tuple(
-        PassAt(k, estimate(means[2 + place], columns[2 + place]), sum(i.graded < k for i in issues))
+        PassAt(
+            k, estimate(means[2 + place], columns[2 + place]), sum(i.graded < k for i in issues), len(issues)
+        )
         for place, k in enumerate(ks)
     )
     return Figures(
@@ -108,8 +114,16 @@ def figures(issues: Sequence[Counts], *, resamples: int = RESAMPLES, seed: int =
         coverage=estimate(means[1], columns[1]),
         efficiency=_ratio(means, samples) if chosen and means[1] else None,
         passes=passes,
-        law=fitted(ks, means[2:], [sample[2:] for sample in samples]),
+        law=_law(passes, means[2:], samples),
     )
+
+
+def _law(
+    passes: Sequence[PassAt], means: Sequence[float], samples: Sequence[Sequence[float]]
+) -> Fitted | None:
+    """The law of those pass@k that are no lower bounds: nearly as many issues have k attempts as have any."""
+    many = [at.k for at in passes if (at.fewer - passes[0].fewer) <= LACKING * at.issues]
+    return fitted(many, means[: len(many)], [sample[2 : 2 + len(many)] for sample in samples])
 
 
 def _ratio(means: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate:

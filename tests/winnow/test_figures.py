@@ -144,6 +144,17 @@ def test_the_law_with_its_interval_from_simulated_attempts():
     assert ahead.low - 0.03 < truth[40] < ahead.high + 0.03
 
 
+def test_the_law_is_not_fitted_to_lower_bounds():
+    """Issues with fewer attempts would bend the curve: it is fitted to where they are few."""
+    whole = [Counts(10, c) for c in (0, 0, 1, 1, 2, 3, 5, 8)] * 20
+    law = figures(whole, resamples=50).law
+    a_few = figures([*whole, *[Counts(3, 1)] * 3], resamples=50).law
+    assert law.ahead[0][0] == a_few.ahead[0][0] == 20
+    many = figures([*whole, *[Counts(4, 1)] * 30], resamples=50).law
+    assert many.ahead[0][0] == 8
+    assert figures([*whole, *[Counts(2, 1)] * 30], resamples=50).law is None
+
+
 def test_no_law_where_nothing_grows_or_little_is_known():
     assert fit_law([1, 2, 3], [0.0, 0.0, 0.0]) is None
     assert fit_law([1, 2, 3], [0.5, 1.0, 1.0]) is None
