@@ -57,7 +57,11 @@ def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber:
         case "predictions-jsonl" | "predictions-json":
             write = write_predictions_lines if asked.format == "predictions-jsonl" else write_predictions_list
             count = write(out, handed(store, facts, which), name, which, scrubber)
-            return [f"{count} predictions{of} written to {out}", *_missing(facts, which, count)]
+            ending = "." + asked.format.removeprefix("predictions-")
+            warned = (
+                [] if out.suffix == ending else [f"SWE-bench's harness wants a name that ends in {ending}"]
+            )
+            return [f"{count} predictions{of} written to {out}", *_missing(facts, which, count), *warned]
         case "patches":
             count, empty = write_patches(out, handed(store, facts, which), which, scrubber)
             left = [f"{empty} empty patches have no file"] if empty else []

@@ -99,7 +99,7 @@ def _logs(folder: Path, store: Store, run: str, each: Handed, scrubber: Scrubber
 
 
 def report_of(grade: dict[str, Any], patch: str) -> dict[str, Any]:
-    """A grade of ours as report.json of the official harness has it."""
+    """A grade of ours as report.json of the official harness (swebench 5) has it."""
     verdict = grade.get("verdict")
     applied = bool(patch.strip()) and verdict not in ("did not apply", "could not be graded")
     nothing: dict[str, list[str]] = {"success": [], "failure": []}
@@ -108,6 +108,7 @@ def report_of(grade: dict[str, Any], patch: str) -> dict[str, Any]:
         "patch_exists": bool(patch.strip()),
         "patch_successfully_applied": applied,
         "resolved": bool(grade.get("resolved")),
+        "infra_failure": verdict == "could not be graded",
         "tests_status": {
             "FAIL_TO_PASS": _status(grade.get("fail_to_pass") or {}),
             "PASS_TO_PASS": _status(grade.get("pass_to_pass") or {}),

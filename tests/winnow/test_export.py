@@ -60,6 +60,8 @@ def test_predictions_are_the_chosen_patches(file, tmp_path):
         for name, patch in (("a__b-1", patch_of(2)), ("c/d 2", patch_of(4)), ("e__f-3", ""))
     ]
     assert "1 of 4 issues have none" in " ".join(said)
+    assert "SWE-bench" not in " ".join(said)
+    assert "ends in .json" in exported(file, "predictions-json", tmp_path / "preds")[-1]
     exported(file, "predictions-json", tmp_path / "preds.json")
     assert json.loads((tmp_path / "preds.json").read_text()) == rows_of(out)
     exported(file, "predictions-jsonl", out, which="attempt-1", name="me/mine")
