@@ -20,6 +20,7 @@ _PYTHON = f"{ENV}/bin/python"
 _OLD_PYTHON = (3, 6)  # uv knows none before this
 _VIRTUALENV = "virtualenv<20.22"  # the last that makes environments of Python 2.7
 _SECONDS = 1800.0
+_MOST_LEFT_OUT = 6  # packages that cannot be built, before everything is tried one by one
 
 
 @dataclass(slots=True)
@@ -57,15 +58,26 @@ async def install_dependencies(bench: Bench, plan: Plan) -> Left:
     left = Left()
     if plan.unpinned:
         plan = await _without_pins(bench, plan)
+    if plan.project:
+        await _install_core(bench, plan)
     whole = _all_words(plan)
-    if not whole:
+    if whole == _core(plan):
         return left
-    try:
-        await _install(bench, plan, *whole, step="installing the dependencies")
-    except StepFailed:
-        if plan.wheels:
-            raise  # what is not built already may be half of it: another way has it
-        await _install_in_parts(bench, plan, left)
+    for _ in range(_MOST_LEFT_OUT):
+        try:
+            await _install(bench, plan, *whole, step="installing the dependencies")
+            return left
+        except StepFailed as failed:
+            if plan.wheels:
+                raise  # what is not built already may be half of it: another way has it
+            broken = re.search(
+                r"Failed to (?:build|download)[^`\n]*`([A-Za-z0-9][\w.-]*?)(?:\[|==|@| |`)", failed.output
+            )
+            if broken is None or broken[1] in plan.leave_out:
+                break
+            left.note(broken[1], failed)
+            plan = replace(plan, leave_out=(*plan.leave_out, broken[1]))
+    await _install_in_parts(bench, plan, left)
     return left
 
 
@@ -128,23 +140,26 @@ async def make_service(bench: Bench, name: str, requirements: Sequence[str], at:
     await bench.uv("pip", "install", "-q", "--python", f"{where}/bin/python", *requirements, step=step)
 
 
+async def _install_core(bench: Bench, plan: Plan) -> None:
+    """What the project itself needs. Raises StepFailed."""
+    step = "installing the project's dependencies"
+    try:
+        await _install(bench, plan, *_core(plan), step=step)
+    except StepFailed as failed:
+        own = await _declared(bench, plan)
+        if own is None:
+            raise
+        try:
+            if own:
+                await _install(bench, plan, *own, step=step)
+        except StepFailed:
+            raise failed from None
+
+
 async def _install_in_parts(bench: Bench, plan: Plan, left: Left) -> None:
     """One thing after another, so that one that cannot be had here does not stop the others."""
-    if plan.project:
-        core = ["-r", plan.project]
-        try:
-            await _install(bench, plan, *core, step="installing the project's dependencies")
-        except StepFailed as failed:
-            own = await _declared(bench, plan)
-            if own is None:
-                raise
-            if own:
-                try:
-                    await _install(bench, plan, *own, step="installing the project's dependencies")
-                except StepFailed:
-                    raise failed from None
-        for extra in plan.extras:
-            await _try(bench, plan, left, f"{plan.project}[{extra}]", *core, "--extra", extra)
+    for extra in plan.extras:
+        await _try(bench, plan, left, f"{plan.project}[{extra}]", *_core(plan), "--extra", extra)
     for group in plan.groups:
         await _try(bench, plan, left, f"the group {group}", "--group", group)
     for file in plan.files:
@@ -183,15 +198,22 @@ async def _declared(bench: Bench, plan: Plan) -> tuple[str, ...] | None:
     """The project's own dependencies without its metadata: as setup.py says when it is run, where it can be."""
     if plan.project != "setup.py":
         return None
-    script = f"""cd {AT} && {_PYTHON} setup.py -q egg_info --egg-base /tmp >/dev/null 2>&1
-cat /tmp/*.egg-info/requires.txt 2>/dev/null; rm -rf /tmp/*.egg-info; exit 0"""
-    _, said = await bench.tried(script, timeout=300, index=True)
+    script = (
+        f"{_PYTHON} setup.py -q egg_info --egg-base /tmp >/dev/null 2>&1 && cat /tmp/*.egg-info/requires.txt"
+    )
+    code, said = await bench.tried(f"rm -rf /tmp/*.egg-info; {script}", timeout=300, index=True)
+    if code:
+        return None
     own = said.partition("\n[")[0]
     return tuple(line.strip() for line in own.splitlines() if re.match(r"[A-Za-z][\w.-]*", line.strip()))
 
 
+def _core(plan: Plan) -> list[str]:
+    return ["-r", plan.project] if plan.project else []
+
+
 def _all_words(plan: Plan) -> list[str]:
-    words = ["-r", plan.project] if plan.project else []
+    words = _core(plan)
     for extra in plan.extras:
         words += ["--extra", extra]
     for group in plan.groups:

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-_WORDS = frozenset("install_requires tests_require extras_require setup_requires name".split())
+_WORDS = frozenset("tests_require extras_require name".split())
 
 
 def read_setup(text: str) -> Mapping[str, Any]:
-    """Arguments of setup() that are plain: install_requires, tests_require, extras_require, setup_requires, name.
+    """Arguments of setup() that are plain: tests_require, extras_require, name.
 
     A part that is computed is left out; {} for what is no Python 3 source.
     """

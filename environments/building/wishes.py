@@ -30,8 +30,7 @@ class Wishes:
 
     project: the file that uv reads the project's own dependencies from ("" where there is no project to install).
     name: of the distribution, "" where it cannot be read. extras, groups: names for the tests. files: requirements
-    files. loose: single requirements. fallback: the project's own dependencies as they could be read without running
-    anything, used where its metadata cannot be made. why: a sentence each.
+    files. loose: single requirements. why: a sentence each.
     """
 
     project: str = ""
@@ -40,7 +39,6 @@ class Wishes:
     groups: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
-    fallback: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
 
 
@@ -85,8 +83,6 @@ def wishes_of(read: Mapping[str, str], files: tuple[str, ...], minor: tuple[int,
         why.append(f"required for its tests by its settings: {', '.join(dict.fromkeys(loose))}")
     name = table.get("name") or config.get("metadata", "name", fallback="") or setup.get("name") or ""
     name = name or _table(pyproject, "tool", "poetry").get("name") or ""
-    own = [*_strings(table.get("dependencies")), *strings(setup.get("install_requires"))]
-    own += _lines(config, "options", "install_requires")
     return Wishes(
         project,
         str(name),
@@ -94,7 +90,6 @@ def wishes_of(read: Mapping[str, str], files: tuple[str, ...], minor: tuple[int,
         tuple(groups),
         tuple(found),
         tuple(dict.fromkeys(loose)),
-        tuple(dict.fromkeys(own)),
         tuple(why),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -45,7 +46,7 @@ _STAMP = "/tmp/winnow-stamp"
 _NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
 _PATH_FILE = "winnow-repository.pth"
 _MOST_WAYS = 8
-_OF_INSTALLING = ("installing the project", "importing")
+_OF_INSTALLING = ("installing the project (", "importing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,8 @@ class _Making:
         )
         base = await self._dependencies(plan, ground)
         left = json.loads((base / "left.json").read_text())
-        plan = replace(plan, why=(*plan.why, *left["why"]))
+        out = (one for one in left["out"] if re.fullmatch(r"[A-Za-z0-9][\w.-]*", one))
+        plan = replace(plan, leave_out=(*plan.leave_out, *out), why=(*plan.why, *left["why"]))
         places = (Place(order.snapshot.tree, AT), Place(base / "env", ENV))
         services = await self._services(plan, ground)
         if services is not None:

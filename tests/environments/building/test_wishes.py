@@ -34,7 +34,7 @@ def test_extras_of_setup_py_through_names_and_sums():
         " tests_require=['mock'])"
     )
     found = wishes(setup__py=text)
-    assert found.extras == ("test", "testing") and found.loose == ("mock",) and found.fallback == ("a>=1",)
+    assert found.extras == ("test", "testing") and found.loose == ("mock",)
 
 
 def test_a_pyproject_that_only_configures_tools_is_no_project():
