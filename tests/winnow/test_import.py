@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from graded_run import patch_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from environments.datasets import DatasetError, read_dataset
-from store import open_store
+from store import RunBusy, open_store
 from winnow.figures_gather import gather
 from winnow.figures_summary import summarize
 from winnow.importing import import_predictions
@@ -179,6 +181,45 @@ def test_how_a_patch_looks(patch, remarks):
 )
 def test_no_text_is_a_crash(text):
     assert isinstance(look_at(text).remarks, tuple)
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
+)
+COLUMNS = (
+    "instance_id",
+    "model_patch",
+    "model_name_or_path",
+    "source",
+    "model",
+    "resolved",
+    "resolved_here",
+    "patch",
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), VALUES), max_size=4), st.binary(max_size=40))
+def test_no_row_and_no_bytes_are_a_crash(rows, junk):
+    """Every row is a prediction, a bad row, or one that a later row took the place of."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "p.jsonl"
+        file.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        read = read_predictions([file])
+        assert len(read.predictions) + len(read.bad) + len(read.repeated) == len(rows)
+        for each in read.predictions:
+            look_at(each.patch)
+        for name in ("p.jsonl", "p.json", "p.jsonl.gz", "p.json.gz"):
+            (Path(folder) / name).write_bytes(junk)
+            read_predictions([Path(folder) / name])
+
+
+def test_a_run_that_somebody_works_on_is_left_alone(tmp_path, store, dataset):
+    rows = read_dataset(str(dataset))
+    import_predictions(store, "imp", [lines(tmp_path / "p.jsonl", row())], rows)
+    with store.lease("imp"), pytest.raises(RunBusy):
+        import_predictions(store, "imp", [lines(tmp_path / "q.jsonl", row(patch=""))], rows)
+    assert json.loads(store.trajectories("imp", IDS[0])[0].body)["patch"] == patch_of(3)
 
 
 def test_a_run_is_made_that_reports_and_grades_can_read(tmp_path, store, dataset):
