@@ -77,12 +77,15 @@ async def ground_for(interpreter: Interpreter, rootfs: Path | None, index: Index
 
 @dataclass(slots=True)
 class Bench:
-    """A started sandbox of a build. env: what every step gets; index: what steps that install get besides."""
+    """A started sandbox of a build. env: what every step gets; index: what steps that install get besides. late:
+    packages that are taken whatever the date, since all their files are younger.
+    """
 
     sandbox: Sandbox
     ground: Ground
     index: Index
     env: Mapping[str, str] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
 
     async def run(
         self,

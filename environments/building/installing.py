@@ -239,10 +239,25 @@ async def _uv_install(bench: Bench, plan: Plan, *words: str, step: str) -> None:
                 options += ["--exclude-newer-package", f"{name}={EDITABLE_SINCE}T00:00:00Z"]
     if plan.wheels and "-e" not in words:
         options += ["--only-binary", ":all:"]
+        for name in bench.late:
+            options += ["--exclude-newer-package", f"{name}=false"]
     if plan.leave_out:
         await bench.sandbox.write("/tmp/winnow-excludes.txt", "\n".join(plan.leave_out).encode())
         options += ["--excludes", "/tmp/winnow-excludes.txt"]
-    await bench.uv("pip", "install", *options, *words, step=step, timeout=_SECONDS)
+    try:
+        await bench.uv("pip", "install", *options, *words, step=step, timeout=_SECONDS)
+    except StepFailed as failed:
+        # All of a package's versions may have come to the index anew, later than they were made (taken back and put
+        # there again): then its date says nothing.
+        late = re.search(r"there (?:are|is) no versions? of ([\w.-]+?)(?:\[\w+\])? and", failed.output)
+        if (
+            late is None
+            or late[1] in bench.late
+            or f"`{late[1]}` was filtered by `exclude-newer`" not in failed.output
+        ):
+            raise
+        bench.late.append(late[1])
+        await _uv_install(bench, plan, *words, step=step)
 
 
 async def _pip_install(bench: Bench, plan: Plan, words: Sequence[str], step: str) -> None:

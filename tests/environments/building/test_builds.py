@@ -154,7 +154,7 @@ async def test_requirements_only_and_a_test_library_that_nobody_named(build):
 
 
 async def test_one_that_cannot_be_built_says_the_lines_that_matter(build):
-    setup = "from setuptools import setup\nsetup(name='x', install_requires=['no-such-thing-as-this==99'])\n"
+    setup = "from setuptools import setup\nsetup(name='x', py_modules=['x'], install_requires=['no-such-thing-as-this==99'])\n"
     with pytest.raises(BuildFailed) as caught:
         await build({"setup.py": setup, "x.py": MODULE, "test_x.py": "def test_x(): pass\n"})
     assert "row-1 cannot be built" in caught.value.sentence
