@@ -60,9 +60,11 @@ async def install_dependencies(bench: Bench, plan: Plan) -> Left:
         plan = await _without_pins(bench, plan)
     if plan.project:
         await _install_core(bench, plan)
-    whole = _all_words(plan)
-    if whole == _core(plan):
+    if _all_words(plan) == _core(plan):
         return left
+    whole = _all_words(plan)
+    if plan.wheels and plan.project == "setup.py" and not plan.extras:
+        whole = whole[2:]
     for _ in range(_MOST_LEFT_OUT):
         try:
             await _install(bench, plan, *whole, step="installing the dependencies")
@@ -146,6 +148,7 @@ async def _install_core(bench: Bench, plan: Plan) -> None:
     try:
         await _install(bench, plan, *_core(plan), step=step)
     except StepFailed as failed:
+        # Also where only built packages are taken: uv would have to build the project itself to ask it.
         own = await _declared(bench, plan)
         if own is None:
             raise
@@ -237,10 +240,10 @@ async def _uv_install(bench: Bench, plan: Plan, *words: str, step: str) -> None:
         if plan.date < EDITABLE_SINCE and ("-e" in words or plan.project in words):
             for name in _BACKENDS:
                 options += ["--exclude-newer-package", f"{name}={EDITABLE_SINCE}T00:00:00Z"]
-    if plan.wheels and "-e" not in words:
-        options += ["--only-binary", ":all:"]
         for name in bench.late:
             options += ["--exclude-newer-package", f"{name}=false"]
+    if plan.wheels and "-e" not in words:
+        options += ["--only-binary", ":all:"]
     if plan.leave_out:
         await bench.sandbox.write("/tmp/winnow-excludes.txt", "\n".join(plan.leave_out).encode())
         options += ["--excludes", "/tmp/winnow-excludes.txt"]
