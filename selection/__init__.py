@@ -11,9 +11,11 @@ from typing import Any
 
 _HOMES = {
     "applying": "check_applies",
+    "confidence": "Reliability Weighed reliability weigh with_confidence",
     "clusters": "behaviour_clusters cluster_of same_program",
     "evidence": "CaseOutcome Cases Effort Evidence Existing Judgement MachineChoice Match PatchFacts Ranked Ranking "
-    "Regression Reproduction Signals Strategy Summary Test UNFIXED",
+    "Regression Reproduction Signals Strategy Summary Test UNFIXED EXISTING FACTS GENERATED JUDGE KINDS MACHINE "
+    "MATCHES REPRODUCTION SIGNALS",
     "explain": "why_chosen",
     "facts": "patch_facts",
     "gather": "gather_evidence generated_tests",
@@ -21,9 +23,12 @@ _HOMES = {
     "matrix": "run_matrix",
     "regression": "run_regressions",
     "settings": "SelectionSettings",
-    "strategies": "STRATEGIES codemonkeys most_votes strategy top_shortlist",
+    "strategies": "ALIASES BOUNDS STRATEGIES USES codemonkeys most_votes open_pairs oracle strategy top_shortlist "
+    "winnow_with",
     "test_quality": "Quality qualities",
+    "trajectory": "Trajectory Turn signals_of trajectory_of",
     "votes": "counting distinct votes_of",
+    "weights": "DEFAULT Weights WrongWeights read_weights write_weights",
     "worth_choosing": "worth",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

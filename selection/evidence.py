@@ -14,6 +14,12 @@ from agent import Candidate, Run, Script
 UNFIXED = "unfixed"
 """The name of the original code in a matrix: every test runs on it too."""
 
+GENERATED, EXISTING, REPRODUCTION = "generated tests", "existing tests", "reproduction cases"
+JUDGE, MATCHES, MACHINE = "judge", "matches", "selection machine"
+SIGNALS, FACTS = "trajectory signals", "patch facts"
+KINDS = (GENERATED, EXISTING, REPRODUCTION, JUDGE, MATCHES, MACHINE, SIGNALS, FACTS)
+"""The kinds of evidence, by the names that `Evidence.gaps` and `Evidence.effort` use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -190,8 +196,8 @@ class Evidence:
     applies: by candidate id. cells: run of a test on a candidate or on UNFIXED, keyed (candidate id or UNFIXED,
     test id); repeats: further runs of the same cell. regressions, existing: the repository's own tests. machine: the
     selection machine's word; selectors: further runs of it, in the order of their numbers. judgements, summaries,
-    signals, facts: by candidate id. gaps: why a kind of evidence is missing, by a name that a person understands
-    ("judge"). effort: by the same names. A missing key is missing evidence and never ranks a candidate up.
+    signals, facts: by candidate id. gaps: why a kind of evidence is missing, by its name in KINDS; effort: what it
+    took, by the same names. A missing key is missing evidence and never ranks a candidate up.
     """
 
     candidates: tuple[Candidate, ...]

@@ -1,186 +1,163 @@
-"""Strategies as properties: what must hold of a ranking whatever the evidence."""
+"""Strategies as properties: what must hold of a ranking whatever the evidence. And votes, by hand-made cases."""
 
 from __future__ import annotations
 
 import copy
+import random
 import socket
+import subprocess
 import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import Candidate, Run, Script
 from selection import (
+    BOUNDS,
     STRATEGIES,
     UNFIXED,
+    USES,
     Evidence,
     MachineChoice,
     Regression,
     Test,
     codemonkeys,
     most_votes,
+    oracle,
     strategy,
     top_shortlist,
+    worth,
 )
 
-ALL = pytest.mark.parametrize("rank", STRATEGIES.values(), ids=STRATEGIES)
-PATCHES = ("", "short", "longer patch", "another one", "the longest patch of them all")
-CODES = (0, 0, 1, 2, 2, 137)
+from .generated_evidence import evidence, keys_of, with_twin, without, without_all
+
+quick = settings(max_examples=40, deadline=None)
+ALL = {**STRATEGIES, "oracle": oracle({"attempt-1": True, "attempt-10": True, "attempt-2": False})}
+WORTH_FIRST = ("votes", "codemonkeys")
+"""Strategies that choose only what is worth choosing; the others choose what applies."""
+DUPLICATES_VOTE = ("agentless", "trae", "best-of-majority", "self-consistency", "random")
+"""By definition: they count who came to the same, or draw among all."""
+DUPLICATES_TAKE_PLACES = ("hybrid",)
+"""R2E-Gym keeps the best half of all candidates, and a copy is one of them."""
 
 
-@st.composite
-def evidence(draw: st.DrawFn, least: int = 0) -> Evidence:
-    """Evidence with gaps, ties, twins, a machine that may be wrong; ids in which 10 must stand after 2."""
-    numbers = draw(st.lists(st.integers(1, 12), unique=True, min_size=least, max_size=6))
-    candidates = tuple(Candidate(f"attempt-{i}", draw(st.sampled_from(PATCHES))) for i in numbers)
-    tests = tuple(Test(f"test-{i}", Script("sh", str(i))) for i in range(draw(st.integers(0, 4))))
-    names = [candidate.id for candidate in candidates]
-    run = st.builds(
-        Run, st.sampled_from(CODES), st.just(""), st.sampled_from(("exited", "exited", "timeout"))
-    )
-    cells = {}
-    for test in tests:
-        if draw(st.integers(0, 5)):
-            cells[UNFIXED, test.id] = Run(draw(st.sampled_from((2, 2, 2, 0, 1))), "")
-        for name in names:
-            if draw(st.integers(0, 5)):
-                cells[name, test.id] = draw(run)
-    regression = st.sampled_from(
-        (
-            Regression(known=9, passed=9),
-            Regression(known=9, passed=9),
-            Regression(("t::a",), 8, 9),
-            Regression(error="x"),
-        )
-    )
-    machine = None
-    if names and draw(st.booleans()):
-        shown = tuple(draw(st.lists(st.sampled_from(names), unique=True)))
-        machine = MachineChoice(draw(st.sampled_from((None, *names))), "because", shown)
-    return Evidence(
-        candidates=candidates,
-        tests=tests,
-        applies={
-            name: draw(st.sampled_from((True, True, True, False)))
-            for name in names
-            if draw(st.integers(0, 9))
-        },
-        cells=cells,
-        regressions={name: draw(regression) for name in names if draw(st.integers(0, 9))},
-        machine=machine,
-    )
+def place(rank, given_evidence: Evidence, name: str) -> int:
+    return [ranked.candidate for ranked in rank(given_evidence).order].index(name)
 
 
-def without(evidence: Evidence, name: str) -> Evidence:
-    """All that was found out about one candidate taken away."""
-    return replace(
-        evidence,
-        applies={k: v for k, v in evidence.applies.items() if k != name},
-        cells={k: v for k, v in evidence.cells.items() if k[0] != name},
-        regressions={k: v for k, v in evidence.regressions.items() if k != name},
-    )
-
-
-def place(rank, evidence: Evidence, name: str) -> int:
-    return [ranked.candidate for ranked in rank(evidence).order].index(name)
-
-
-@ALL
+@quick
 @given(data=st.data(), given_evidence=evidence())
-def test_the_order_of_arrival_decides_nothing(rank, data, given_evidence):
+def test_the_order_of_arrival_decides_nothing(data, given_evidence):
+    shuffle = lambda value: data.draw(st.permutations(value))  # noqa: E731
+    mapping = ("cells", "applies", "regressions", "judgements", "signals", "facts")
     shuffled = replace(
         given_evidence,
-        candidates=tuple(data.draw(st.permutations(given_evidence.candidates))),
-        tests=tuple(data.draw(st.permutations(given_evidence.tests))),
-        cells=dict(data.draw(st.permutations(list(given_evidence.cells.items())))),
-    )
-    assert rank(shuffled) == rank(given_evidence)
+        **{field: tuple(shuffle(getattr(given_evidence, field))) for field in ("candidates", "tests", "matches",
+           "reproductions", "selectors")},
+        **{field: dict(shuffle(list(getattr(given_evidence, field).items()))) for field in mapping},
+    )  # fmt: skip
+    for name, rank in ALL.items():
+        assert rank(shuffled) == rank(given_evidence), name
     assert top_shortlist(shuffled) == top_shortlist(given_evidence)
 
 
-@ALL
+@quick
 @given(data=st.data(), given_evidence=evidence(least=1))
-def test_taking_a_candidates_evidence_away_never_ranks_it_up(rank, data, given_evidence):
+def test_taking_a_candidates_evidence_away_never_ranks_it_up(data, given_evidence):
+    """All of it, and each piece by itself. Of matches and selectors, what it won: what it lost is the other's too."""
     name = data.draw(st.sampled_from([c.id for c in given_evidence.candidates]))
-    less = without(given_evidence, name)
-    assert place(rank, less, name) >= place(rank, given_evidence, name)
-    assert rank(less).chosen != name or rank(given_evidence).chosen == name
-    assert name not in top_shortlist(less)
+    pieces = keys_of(given_evidence, name)
+    lesser = [without_all(given_evidence, name)]
+    lesser += [without(given_evidence, name, *piece) for piece in pieces]
+    if given_evidence.machine and given_evidence.machine.winner == name:
+        lesser.append(replace(given_evidence, machine=None))
+    for called, rank in ALL.items():
+        before, chosen = place(rank, given_evidence, name), rank(given_evidence).chosen
+        for less, piece in zip(lesser, ["all", *pieces, "machine"], strict=False):
+            assert place(rank, less, name) >= before, (called, piece)
+            assert rank(less).chosen != name or chosen == name, (called, piece)
+    assert name not in top_shortlist(lesser[0])
 
 
-@ALL
-@given(data=st.data(), given_evidence=evidence(least=1))
-def test_taking_one_piece_of_a_candidates_evidence_away_never_ranks_it_up(rank, data, given_evidence):
-    name = data.draw(st.sampled_from([c.id for c in given_evidence.candidates]))
-    key = data.draw(st.sampled_from([("applies", name), ("regressions", name)] + [("cells", k) for k in
-        sorted(given_evidence.cells) if k[0] == name]))  # fmt: skip
-    field, gone = key
-    kept = {k: v for k, v in getattr(given_evidence, field).items() if k != gone}
-    less = replace(given_evidence, **{field: kept})
-    assert place(rank, less, name) >= place(rank, given_evidence, name)
-    assert rank(less).chosen != name or rank(given_evidence).chosen == name
-
-
-@ALL
-@given(data=st.data(), given_evidence=evidence(least=1), number=st.integers(1, 20))
-def test_a_duplicate_of_a_losing_candidate_changes_nothing(rank, data, given_evidence, number):
-    before = rank(given_evidence)
-    losers = [c for c in given_evidence.candidates if c.id != before.chosen]
-    assume(losers)
-    loser = data.draw(st.sampled_from(losers))
-    winner = next((c for c in given_evidence.candidates if c.id == before.chosen), None)
-    assume(winner is None or loser.patch != winner.patch)
-    twin = f"attempt-{number}"
-    assume(twin not in {c.id for c in given_evidence.candidates})
-    more = replace(
-        given_evidence,
-        candidates=(*given_evidence.candidates, replace(loser, id=twin)),
-        applies=given_evidence.applies
-        | ({twin: given_evidence.applies[loser.id]} if loser.id in given_evidence.applies else {}),
-        cells=given_evidence.cells
-        | {(twin, test): run for (name, test), run in given_evidence.cells.items() if name == loser.id},
-        regressions=given_evidence.regressions
-        | ({twin: given_evidence.regressions[loser.id]} if loser.id in given_evidence.regressions else {}),
-    )
-    after = rank(more)
-    assert after.chosen == before.chosen
-    others = [ranked.candidate for ranked in after.order if ranked.candidate != twin]
-    assert others == [ranked.candidate for ranked in before.order]
+@quick
+@given(data=st.data(), given_evidence=evidence(least=1), number=st.integers(13, 20))
+def test_a_duplicate_of_a_failing_candidate_changes_nothing(data, given_evidence, number):
+    failing = [c for c in given_evidence.candidates if not worth(c, given_evidence)[0]]
+    if not failing:
+        return
+    loser, twin = data.draw(st.sampled_from(failing)), f"attempt-{number}"
+    more = with_twin(given_evidence, loser, twin)
+    for name, rank in ALL.items():
+        if name in (*DUPLICATES_VOTE, *DUPLICATES_TAKE_PLACES):
+            continue
+        before, after = rank(given_evidence), rank(more)
+        assert after.chosen == before.chosen, name
+        others = [ranked.candidate for ranked in after.order if ranked.candidate != twin]
+        assert others == [ranked.candidate for ranked in before.order], name
     patches = {c.id: c.patch for c in more.candidates}
     assert [patches[i] for i in top_shortlist(more)] == [patches[i] for i in top_shortlist(given_evidence)]
 
 
-@ALL
+@quick
 @given(given_evidence=evidence())
-def test_every_candidate_is_ranked_once_and_only_a_worthy_one_is_chosen(rank, given_evidence):
-    ranking = rank(given_evidence)
-    assert sorted(r.candidate for r in ranking.order) == sorted(c.id for c in given_evidence.candidates)
-    worths = [ranked.worth for ranked in ranking.order]
-    assert worths == sorted(worths, reverse=True)
-    assert (ranking.chosen is None) == (not any(worths))
-    assert ranking.why and all(ranked.reasons for ranked in ranking.order)
-    if ranking.chosen:
-        assert ranking.order[0].candidate == ranking.chosen
+def test_every_candidate_is_ranked_once_and_the_best_is_chosen_where_it_may_be(given_evidence):
+    for name, rank in ALL.items():
+        ranking = rank(given_evidence)
+        assert sorted(r.candidate for r in ranking.order) == sorted(c.id for c in given_evidence.candidates)
+        worths = [ranked.worth for ranked in ranking.order]
+        assert worths == sorted(worths, reverse=True)
+        assert (ranking.chosen is None) == (not any(worths)), name
+        assert ranking.why and all(ranked.reasons for ranked in ranking.order)
+        if ranking.chosen:
+            assert ranking.order[0].candidate == ranking.chosen
+            winner = next(c for c in given_evidence.candidates if c.id == ranking.chosen)
+            assert winner.patch
+            assert name in (*BOUNDS, "oracle") or given_evidence.applies[winner.id]
+            assert name not in WORTH_FIRST or worth(winner, given_evidence)[0]
 
 
-@ALL
+@quick
 @given(given_evidence=evidence())
-def test_strategies_are_pure(rank, given_evidence):
+def test_what_a_strategy_lacks_is_named(given_evidence):
+    for name, rank in STRATEGIES.items():
+        missing = rank(given_evidence).missing
+        assert len(missing) <= len(USES[name])
+        assert all(any(phrase.startswith(kind) for kind in USES[name]) for phrase in missing), name
+    bare = Evidence(given_evidence.candidates, gaps={"judge": "no model was named"})
+    for name, rank in STRATEGIES.items():
+        assert len(rank(bare).missing) == len(USES[name]), name
+    assert "judge: no model was named" in STRATEGIES["judge"](bare).missing
+
+
+@quick
+@given(given_evidence=evidence())
+def test_strategies_are_pure(given_evidence):
     def refuse(*_, **__):
         raise AssertionError("a strategy looked at the world")
 
     kept = copy.deepcopy(given_evidence)
+    for rank in ALL.values():
+        rank(given_evidence)  # modules are imported once
+    world = (
+        *((socket, name) for name in ("socket", "create_connection", "getaddrinfo")),
+        *((subprocess, name) for name in ("Popen", "run")),
+        *((time, name) for name in ("time", "monotonic", "perf_counter", "time_ns", "sleep")),
+        (random, "random"),
+    )
     with pytest.MonkeyPatch.context() as patch:
-        for where, what in ((socket, "socket"), (time, "time"), (time, "monotonic"), (time, "perf_counter")):
+        for where, what in world:
             patch.setattr(where, what, refuse)
         patch.setattr("builtins.open", refuse)
-        patch.setattr("random.random", refuse)
-        first = rank(given_evidence)
-        second = rank(given_evidence)
+        first = [rank(given_evidence) for rank in ALL.values()]
+        second = [rank(given_evidence) for rank in ALL.values()]
     assert first == second
     assert given_evidence == kept
+
+
+def test_every_strategy_says_what_it_uses():
+    assert set(USES) == set(STRATEGIES)
 
 
 def evidence_of(votes: dict[str, int], *, patches: dict[str, str] | None = None, machine=None) -> Evidence:

@@ -1,34 +1,36 @@
-"""Strategies: from evidence to a ranking, with no model, execution, clock or chance.
+"""Votes of generated tests, alone or with the selection machine's word before them.
+
+Source: CodeMonkeys, selection (votes, top 3, selection machine), with Winnow's rule of what is worth choosing put
+before it, and tests that do not fail on the unfixed code left out.
 
 Candidates stand in this order: worth choosing before not (those that do not apply after those that do, empty ones
 last); the selection machine's winner first, where a strategy uses it; then most votes; then the shortest patch in
-characters; then the id, numbers in it by their value. Source: CodeMonkeys, selection (votes, top 3, machine), with
-the worth rule put before it.
+characters; then the id, numbers in it by their value.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent import Candidate
 
-from .evidence import Evidence, Ranked, Ranking, Strategy
-from .explain import why_chosen
-from .names import id_order
-from .votes import distinct, votes_of
-from .worth_choosing import worth
+from ..evidence import EXISTING, GENERATED, MACHINE, Evidence, Ranked, Ranking
+from ..explain import why_chosen
+from ..names import id_order
+from ..votes import distinct, votes_of
+from ..worth_choosing import worth
+from .missing import missing
 
 
 def codemonkeys(evidence: Evidence) -> Ranking:
     """The selection machine's winner, where it is one of those shown and worth choosing; else the most voted."""
-    return _ranking(evidence, _winner(evidence))
+    return _ranking(evidence, _winner(evidence), (GENERATED, EXISTING, MACHINE))
 
 
 def most_votes(evidence: Evidence) -> Ranking:
     """The most voted candidate that is worth choosing: CodeMonkeys without its selection machine."""
-    return _ranking(replace(evidence, machine=None), None)
+    return _ranking(replace(evidence, machine=None), None, (GENERATED, EXISTING))
 
 
 def top_shortlist(evidence: Evidence, keep: int = 3) -> tuple[str, ...]:
@@ -38,20 +40,7 @@ def top_shortlist(evidence: Evidence, keep: int = 3) -> tuple[str, ...]:
     return tuple(c.id for c in order if c.id not in same and worth(c, evidence)[0])[:keep]
 
 
-STRATEGIES: Mapping[str, Strategy] = {"codemonkeys": codemonkeys, "most-votes": most_votes}
-
-
-def strategy(name: str) -> Strategy:
-    """The strategy of this name. Raises ValueError, with the nearest name, where there is none."""
-    if name in STRATEGIES:
-        return STRATEGIES[name]
-    near = difflib.get_close_matches(name, STRATEGIES, 1, 0.0)
-    raise ValueError(
-        f"there is no strategy {name!r}; the nearest is {near[0]!r} (all: {', '.join(STRATEGIES)})"
-    )
-
-
-def _ranking(evidence: Evidence, winner: str | None) -> Ranking:
+def _ranking(evidence: Evidence, winner: str | None, uses: Sequence[str]) -> Ranking:
     order = _ordered(evidence, winner)
     same = _same_as(order)
     ranked = []
@@ -63,7 +52,7 @@ def _ranking(evidence: Evidence, winner: str | None) -> Ranking:
             reasons = ("the selection machine's winner", *reasons)
         ranked.append(Ranked(candidate.id, votes_of(candidate.id, evidence), good, reasons))
     chosen = ranked[0].candidate if ranked and ranked[0].worth else None
-    return Ranking(tuple(ranked), chosen, why_chosen(evidence, order, same, winner))
+    return Ranking(tuple(ranked), chosen, why_chosen(evidence, order, same, winner), missing(evidence, uses))
 
 
 def _winner(evidence: Evidence) -> str | None:
