@@ -22,12 +22,13 @@ def outcomes_of(
     names: Iterable[str], results: Mapping[str, Outcome], titles: Mapping[str, Outcome] | None = None
 ) -> dict[str, NamedOutcome]:
     """What became of each named test, in their order. titles: outcomes by first lines of docstrings."""
-    others = merge((way, outcome) for name, outcome in results.items() for way in _ways(name))
+    plain = merge((_plain(name), outcome) for name, outcome in results.items())
+    others = merge((way, outcome) for name, outcome in plain.items() for way in _ways(name))
     found: dict[str, NamedOutcome] = {}
     for name in names:
-        way = name if name in results else _plain(name)
-        outcome = results.get(way) or (titles or {}).get(name) or others.get(way)
-        found[name] = outcome or _beginning_with(name, results) or "missing"
+        way = _plain(name)
+        outcome = plain.get(way) or (titles or {}).get(name) or others.get(way)
+        found[name] = outcome or _beginning_with(name, plain) or "missing"
     return found
 
 
