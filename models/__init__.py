@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .openai_client import OpenAIClient
     from .prices import Price, context_window, cost, known_price, parse_price
     from .protocol import Choice, Message, Model, Reply, Request, TokenLogprob, ToolCall, Usage
+    from .quirks import left_out
     from .replay import ReplayModel, write_recording
     from .retry import Retrying
     from .tokens import estimate_request, estimate_tokens
@@ -62,6 +63,7 @@ _HOMES = {
     "openai_client": ("OpenAIClient",),
     "prices": ("Price", "context_window", "cost", "known_price", "parse_price"),
     "protocol": ("Choice", "Message", "Model", "Reply", "Request", "TokenLogprob", "ToolCall", "Usage"),
+    "quirks": ("left_out",),
     "replay": ("ReplayModel", "write_recording"),
     "retry": ("Retrying",),
     "tokens": ("estimate_request", "estimate_tokens"),
@@ -108,6 +110,7 @@ __all__ = [
     "estimate_request",
     "estimate_tokens",
     "known_price",
+    "left_out",
     "open_limit",
     "open_model",
     "parse_price",

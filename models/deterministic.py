@@ -10,6 +10,7 @@ Replies come from a function, or from a file of rules (TOML or JSON):
     [[rules]]
     replies = ["YES", "NO"]             # one of them, drawn by seed, place and choice
     logprobs = { YES = -0.1, NO = -2.3 } # of the first token, where log-probabilities are asked for
+    calls = [{ name = "bash", arguments = { command = "ls {{file}}" } }]   # tools that the reply calls
     finish = "stop"
     seconds = 0.5                       # how long the reply takes
 
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from .errors import Refused
 from .prices import Price, cost
-from .protocol import Choice, Message, Reply, Request, TokenLogprob, Usage, digest
+from .protocol import Choice, Message, Reply, Request, TokenLogprob, ToolCall, Usage, digest
 
 CHARS_PER_TOKEN = 4
 """What its usage is counted by: simple enough to check by hand."""
@@ -38,6 +39,15 @@ CHARS_PER_TOKEN = 4
 Said = str | Message | Choice | Sequence[str] | Reply
 Answer = Callable[[Request, str], Said]
 """From a request and its place to what is said: a text for every choice, a list of one for each, or a reply."""
+
+
+class Called(BaseModel):
+    """A tool call of a rule's reply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    arguments: dict[str, Any] = {}
 
 
 class Rule(BaseModel):
@@ -49,6 +59,7 @@ class Rule(BaseModel):
     says: str | None = None
     reply: str | None = None
     replies: list[str] = []
+    calls: list[Called] = []
     finish: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
     logprobs: dict[str, float] = {}
     seconds: float = 0.0
@@ -116,7 +127,7 @@ class DeterministicModel:
             raise Refused(
                 f'No rule of {self.name} answers "{at}", whose last message begins "{asked}": add one.'
             )
-        said = [self._text(rule, request, at, i) for i in range(request.n)]
+        said = [self._said(rule, request, at, i) for i in range(request.n)]
         return self._reply(request, said, rule.logprobs, rule.finish)
 
     def rule(self, request: Request, at: str) -> Rule | None:
@@ -127,15 +138,19 @@ class DeterministicModel:
                 return rule
         return None
 
-    def _text(self, rule: Rule, request: Request, at: str, choice: int) -> str:
+    def _said(self, rule: Rule, request: Request, at: str, choice: int) -> Message:
+        names = _names(rule, request, at)
+        calls = tuple(
+            ToolCall(f"call-{i}", call.name, _filled_in(json.dumps(call.arguments), names, quote=True))
+            for i, call in enumerate(rule.calls, 1)
+        )
+        text = _filled_in(self._drawn(rule, request, at, choice), names)
+        return Message("assistant", text, tool_calls=calls)
+
+    def _drawn(self, rule: Rule, request: Request, at: str, choice: int) -> str:
         options = rule.replies or [rule.reply or ""]
         drawn = digest(json.dumps([self._seed, request.seed, at, choice, request.digests()]))
-        text = options[int(drawn[:8], 16) % len(options)]
-        names = {"at": at}
-        for pattern, place in ((rule.at, at), (rule.says, _last(request))):
-            if match := re.search(pattern or "", place):
-                names |= {key: value or "" for key, value in match.groupdict().items()}
-        return re.sub(r"\{\{(\w+)\}\}", lambda found: names.get(found[1], found[0]), text)
+        return options[int(drawn[:8], 16) % len(options)]
 
     def _reply(self, request: Request, said: Said, logprobs: dict[str, float], finish: str = "stop") -> Reply:
         if isinstance(said, Reply):
@@ -147,7 +162,7 @@ class DeterministicModel:
         choices = tuple(_choice(one, finish, tokens) for one in several)
         usage = Usage(
             prompt=sum(_tokens(message.content) for message in request.messages),
-            completion=sum(_tokens(choice.message.content) for choice in choices),
+            completion=sum(_tokens(_written(choice.message)) for choice in choices),
         )
         lacks = request.logprobs is not None and tokens is None
         notes = ("Log-probabilities were asked for; the deterministic model gave none.",) if lacks else ()
@@ -170,6 +185,29 @@ def load_rules(path: Path | str) -> Rules:
     except ValueError as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise Refused(f"The rules file {path} is no {kind}: {error}.") from error
+
+
+def _names(rule: Rule, request: Request, at: str) -> dict[str, str]:
+    """What `{{name}}` in a reply stands for."""
+    names = {"at": at}
+    for pattern, place in ((rule.at, at), (rule.says, _last(request))):
+        if match := re.search(pattern or "", place):
+            names |= {key: value or "" for key, value in match.groupdict().items()}
+    return names
+
+
+def _filled_in(text: str, names: dict[str, str], quote: bool = False) -> str:
+    """`text` with its names. quote: it is JSON, and the names stand inside of its strings."""
+
+    def value(found: re.Match[str]) -> str:
+        said = names.get(found[1], found[0])
+        return json.dumps(said)[1:-1] if quote else said
+
+    return re.sub(r"\{\{(\w+)\}\}", value, text)
+
+
+def _written(message: Message) -> str:
+    return message.content + "".join(call.name + call.arguments for call in message.tool_calls)
 
 
 def _last(request: Request) -> str:

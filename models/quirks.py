@@ -17,6 +17,7 @@ _DROPPABLE = {
     "stop": ("stop",),
     "n": ("n",),
     "logprobs": ("logprobs", "top_logprobs"),
+    "tools": ("tools",),
 }
 _THINKING = ("reasoning_content", "reasoning_details", "reasoning", "thinking_blocks")
 _REFUSES = re.compile(
@@ -26,10 +27,21 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _ONE_CHOICE = re.compile(r"only one completion choice|\bn ?> ?1\b|\bn ?(?:!=|must be) ?1\b", re.IGNORECASE)
+_NO_TOOLS = re.compile(
+    r"not support (?:tools|tool use|tool calling|function calling)|support tool use"
+    r"|requires --enable-auto-tool-choice|tools param requires",
+    re.IGNORECASE,
+)
+"""How Ollama, OpenRouter, vLLM and llama.cpp say that this model, as it is served, calls no tools."""
 _MOST_TOKENS = (
     re.compile(r"at most (\d+) (?:completion|output) tokens", re.IGNORECASE),
     re.compile(r"max_tokens: \d+ > (\d+)"),
 )
+
+
+def left_out(name: str) -> str:
+    """The sentence in a reply's notes that says that the server was not sent `name` of the request."""
+    return f"The server does not take {name}: it was left out."
 
 
 class Quirks:
@@ -48,7 +60,7 @@ class Quirks:
         for name in sorted(self.dropped):
             fields = [field for field in _DROPPABLE.get(name, ()) if body.pop(field, None) is not None]
             if fields:
-                notes.append(f"The server does not take {name}: it was left out.")
+                notes.append(left_out(name))
         if "thinking" in self.dropped:
             body["messages"] = [
                 {k: v for k, v in message.items() if k not in _THINKING} for message in body["messages"]
@@ -60,6 +72,9 @@ class Quirks:
 
     def learn(self, error: Exception, sent: Mapping[str, Any]) -> bool:
         """Remember what `error` refuses of what was `sent`. Whether the same request is worth sending again."""
+        if "tools" in sent and getattr(error, "status_code", None) and _NO_TOOLS.search(_words(error)):
+            self.dropped.add("tools")  # with whatever status: they give 400, 404 and 500
+            return True
         unsupported = any(cls.__name__ == "UnsupportedParamsError" for cls in type(error).__mro__)
         if getattr(error, "status_code", None) not in (400, 422) and not unsupported:
             return False

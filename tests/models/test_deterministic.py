@@ -92,6 +92,22 @@ async def test_a_function_may_call_tools_and_see_everything():
     assert choice.finish == "tool_calls" and choice.message.tool_calls[0].arguments == "{}"
 
 
+async def test_a_rule_may_call_tools(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        """[[rules]]
+says = 'in (?P<file>.+)'
+reply = "I look at {{file}}."
+calls = [{ name = "view", arguments = { path = "{{file}}", lines = [1, 2] } }, { name = "submit" }]
+"""
+    )
+    model = DeterministicModel.load(path)
+    said = (await model.ask(of('it is in a "b".py'))).choices[0]
+    assert (said.finish, said.message.content) == ("tool_calls", 'I look at a "b".py.')
+    assert said.message.tool_calls[0].arguments == '{"path": "a \\"b\\".py", "lines": [1, 2]}'
+    assert [call.id for call in said.message.tool_calls] == ["call-1", "call-2"]
+
+
 @pytest.mark.parametrize(
     "name, text, words",
     [

@@ -19,6 +19,7 @@ from models import (
     TimedOut,
     ToolCall,
     Unreachable,
+    left_out,
 )
 
 
@@ -170,6 +171,25 @@ async def test_a_refused_temperature_is_left_out_from_then_on(client, server):
         reply = await client.ask(ask_of(temperature=0.5))
         assert reply.notes == ("The server does not take temperature: it was left out.",)
     assert ["temperature" in body for body in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "status, words",
+    [
+        (400, "registry/library/small does not support tools"),
+        (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        (404, "No endpoints found that support tool use."),
+        (500, "tools param requires --jinja flag"),
+    ],
+)
+async def test_tools_that_a_server_cannot_call_are_left_out_and_the_reply_says_so(
+    client, server, status, words
+):
+    tool = {"type": "function", "function": {"name": "run", "parameters": {"type": "object"}}}
+    server.next({"misbehave": "error", "status": status, "message": words})
+    for _ in range(2):
+        assert left_out("tools") in (await client.ask(ask_of(tools=(tool,)))).notes
+    assert ["tools" in body for body in server.requests] == [True, False, False]
 
 
 async def test_max_completion_tokens_where_max_tokens_is_refused(client, server):

@@ -151,3 +151,22 @@ def test_replies_survive_json(thinking, contents, tokens):
     choices = tuple(Choice(Message("assistant", text, thinking=thinking)) for text in contents)
     reply = Reply(choices, Usage(tokens, tokens), 0.1, 1.5, "x", ("note",))
     assert Reply.from_json(json.dumps(json.loads(reply.to_json()))) == reply
+
+
+async def test_tool_calls_are_replayed_and_part_of_what_was_asked(tmp_path):
+    """The same conversation but for one argument of a call is another question."""
+    called = Message("assistant", "", tool_calls=(ToolCall("c1", "bash", '{"command": "ls"}'),))
+    asked = Request((*ASKED.messages, called, Message("tool", "a.py", tool_call_id="c1")), tools=({"a": 1},))
+    path = tmp_path / "tools.json"
+    write_recording(
+        path,
+        "tools",
+        [{"at": AT, "digests": asked.digests(), "reply": Reply((Choice(called, "tool_calls"),))}],
+    )
+    model = ReplayModel(path)
+    assert (await model.ask(asked, AT)).choices[0].message == called
+    other = replace(called, tool_calls=(ToolCall("c1", "bash", '{"command": "rm"}'),))
+    with pytest.raises(ReplayMismatch, match="message 3"):
+        await model.ask(replace(asked, messages=(*ASKED.messages, other, asked.messages[3])), AT)
+    with pytest.raises(ReplayMismatch, match="settings"):
+        await model.ask(replace(asked, tools=()), AT)
