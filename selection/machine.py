@@ -42,8 +42,12 @@ async def select(
     example_test: Test | None,
     settings: SelectionSettings,
     slots: asyncio.Semaphore | None = None,
+    run: int = 1,
 ) -> MachineChoice:
     """Choose among the shortlist by experiment. With fewer than two candidates no model is asked.
+
+    run: which run of the machine it is, where there are several; the second and later ones ask at the temperature
+    `machine_runs_temperature`, since at 0 they would say what the first said.
 
     The winner is None, and the reason says why, where the model names none, names an unknown one twice, or comes to
     an end of calls, window or budget. Malformed replies count as calls. Raises the world's errors and the user's.
@@ -57,10 +61,13 @@ async def select(
         seconds=f"{settings.script_timeout:g}",
         example=example_test.script.text if example_test else "",
     )
-    talk = _conversation(model, AT, settings, settings.calls, opening)
+    at = AT if run == 1 else f"{AT}-{run}"
+    if run > 1:
+        settings = settings.model_copy(update={"temperature": settings.machine_runs_temperature})
+    talk = _conversation(model, at, settings, settings.calls, opening)
     talk.tell(render("machine_begin", left=talk.left))
     laboratory = _Laboratory(
-        base, task, labels, changed, settings, slots or asyncio.Semaphore(len(labels) + 1)
+        base, task, labels, changed, settings, slots or asyncio.Semaphore(len(labels) + 1), at
     )
     wrong, may_decide = 0, False
     try:
@@ -125,8 +132,10 @@ class _Laboratory:
         changed: Mapping[str, Changed | None],
         settings: SelectionSettings,
         slots: asyncio.Semaphore,
+        at: str,
     ):
         self._base = base
+        self._at = at
         self._task = task
         self._labels = labels
         self._changed = changed
@@ -148,14 +157,14 @@ class _Laboratory:
     async def _one(self, column: str, script: Script, number: int) -> Run:
         async with self._slots:
             if column == UNFIXED and self._fresh:
-                name = f"{AT}/{UNFIXED}/test-{number}"
+                name = f"{self._at}/{UNFIXED}/test-{number}"
                 return await execute(self._base, name, script, self._task, self._timeout)
             if column not in self._layers:
                 name, files = UNFIXED, {}
                 if column != UNFIXED:
                     name = self._labels[column].id
                     files = self._changed[name] or {}
-                self._layers[column] = await patched(self._base, f"{AT}/{name}", files, self._task)
+                self._layers[column] = await patched(self._base, f"{self._at}/{name}", files, self._task)
             layer = self._layers[column]
             return await execute(layer, f"test-{number}", script, self._task, self._timeout, self._fresh)
 

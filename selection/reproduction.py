@@ -36,7 +36,12 @@ AT = "reproduction"
 
 
 async def write_reproduction(
-    model: Model, base: Sandbox, task: Task, settings: SelectionSettings, number: int = 1
+    model: Model,
+    base: Sandbox,
+    task: Task,
+    settings: SelectionSettings,
+    number: int = 1,
+    slots: asyncio.Semaphore | None = None,
 ) -> tuple[Reproduction | None, str]:
     """(a file of cases with its run on UNFIXED, "") or (None, why there is none).
 
@@ -45,6 +50,7 @@ async def write_reproduction(
     issue. number: of the file; each is another conversation. Raises the world's errors and the user's.
     """
     name = f"cases-{number}"
+    slots = slots or asyncio.Semaphore(1)
     talk = Conversation(
         model,
         f"{AT}/{name}",
@@ -63,9 +69,10 @@ async def write_reproduction(
             except ReplyError as error:
                 talk.mend(str(error))
                 continue
-            run = await execute(
-                base, f"{AT}/{name}/{UNFIXED}-{talk.calls}", script, task, settings.script_timeout
-            )
+            async with slots:
+                run = await execute(
+                    base, f"{AT}/{name}/{UNFIXED}-{talk.calls}", script, task, settings.script_timeout
+                )
             cases = read_cases(run, settings.script_timeout)
             best = _better(best, Reproduction(name, script, {UNFIXED: cases}))
             faults = faults_of(cases)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent import AttemptSettings
+
+from .evidence import EXISTING, JUDGE, MACHINE, MATCHES, REPRODUCTION
 
 Isolation = Literal["auto", "fresh"]
 
@@ -27,6 +30,12 @@ class SelectionSettings(BaseModel):
 
     calls: int = Field(default=10, ge=1)
     """Model calls of the selection machine at most."""
+
+    machine_runs: int = Field(default=1, ge=1)
+    """Runs of the selection machine at most, whose winners are votes (TRAE); they end once nobody can be outvoted."""
+
+    machine_runs_temperature: float | None = Field(default=0.5, ge=0)
+    """Of the second and later runs: at 0 they would say what the first said."""
 
     temperature: float | None = Field(default=0.0, ge=0)
     """Of those calls; None leaves it to the server."""
@@ -117,6 +126,13 @@ class SelectionSettings(BaseModel):
         strategy(name)
         return name
 
+    def gathering(self, kinds: Iterable[str]) -> SelectionSettings:
+        """These settings with each of these kinds of evidence (selection.KINDS) gathered, as little as makes sense."""
+        wanted: dict[str, object] = {}
+        for kind in kinds:
+            wanted |= _GATHERED_BY.get(kind, lambda settings: {})(self)
+        return self.model_copy(update=wanted)
+
     def for_conversation(self, temperature: float | None) -> AttemptSettings:
         """The settings of a conversation at this temperature, and of how it is shown runs."""
         return AttemptSettings(
@@ -128,3 +144,13 @@ class SelectionSettings(BaseModel):
             issue_chars=self.issue_chars,
             context_window=self.context_window,
         )
+
+
+_GATHERED_BY: Mapping[str, Callable[[SelectionSettings], dict[str, object]]] = {
+    EXISTING: lambda settings: {"regressions": True},
+    REPRODUCTION: lambda settings: {"reproduction_files": max(1, settings.reproduction_files)},
+    JUDGE: lambda settings: {"judge": True},
+    MATCHES: lambda settings: {"tournament": True},
+    MACHINE: lambda settings: {"machine": "full" if settings.machine == "off" else settings.machine},
+}
+"""What must be set so that a kind of evidence is gathered. The other kinds cost no call and always are."""
