@@ -171,11 +171,11 @@ async def _collect(
     """Tests by file, how many files cannot be collected, and a word on those."""
     said, files = "", Counter[str]()
     for _ in range(_ROUNDS):
-        command = f"{way.command.replace(' -rA', '')} --collect-only -q -p no:cacheprovider"
+        command = f"{way.command.replace(' -rA', '')} --collect-only -q -q -p no:cacheprovider"
         _, said = await bench.tried(command, timeout=_COLLECT_SECONDS, env=_test_env(plan))
         files = Counter(match[1] for match in re.finditer(r"^([^\s:<]\S*?\.\w+)::", said, re.MULTILINE))
-        if not files:  # old versions print a tree
-            files = _from_tree(said)
+        if not files:  # counts, or a tree, as versions and settings have it
+            files = _from_counts(said)
         missing = _missing(said, own)
         if not missing or missing in added or not await add(bench, plan, missing):
             break
@@ -192,7 +192,7 @@ async def _collect(
     return files, len(names), note
 
 
-def _from_tree(said: str) -> Counter[str]:
+def _from_counts(said: str) -> Counter[str]:
     files, current = Counter[str](), ""
     for line in said.splitlines():
         if match := re.match(r"\s*<Module '?([^'>]+\.py)'?>", line):

@@ -17,7 +17,7 @@ from environments.building import Builder, BuildFailed
 from environments.building.index import read_index
 from environments.building.interpreters import uv_program
 from environments.instance import Instance
-from sandbox import Limits, open_backend, probe_overlay
+from sandbox import Limits, open_backend, probe_docker, probe_overlay
 
 pytestmark = [
     pytest.mark.overlay,
@@ -76,6 +76,17 @@ async def world(tmp_path_factory):
     await backend.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def docker(tmp_path_factory):
+    """None where no engine answers."""
+    if not (await asyncio.to_thread(probe_docker)).works:
+        yield None
+        return
+    backend = open_backend("docker", f"builds-{secrets.token_hex(4)}", tmp_path_factory.mktemp("docker"))
+    yield backend
+    await backend.close()
+
+
 def _environ(index):
     import os
 
@@ -86,12 +97,13 @@ def _environ(index):
 
 
 @pytest.fixture
-def build(world, new_repo, tmp_path, monkeypatch):
+def build(world, docker, new_repo, tmp_path, monkeypatch):
     """Build a project of these files, and run its tests in a sandbox without a network."""
-    backend, folder = world
+    overlay, folder = world
     monkeypatch.setenv("GIT_COMMITTER_DATE", DAY)
 
-    async def make(files, *, name="twice", recipe=None, into=None, **row):
+    async def make(files, *, name="twice", recipe=None, into=None, on_docker=False, **row):
+        backend = docker if on_docker else overlay
         repo = new_repo({path: textwrap.dedent(text) for path, text in files.items()}, name)
         commit = repo.git("rev-parse", "HEAD")
         if recipe:
@@ -154,7 +166,8 @@ async def test_requirements_only_and_a_test_library_that_nobody_named(build):
 
 
 async def test_one_that_cannot_be_built_says_the_lines_that_matter(build):
-    setup = "from setuptools import setup\nsetup(name='x', py_modules=['x'], install_requires=['no-such-thing-as-this==99'])\n"
+    needs = "install_requires=['no-such-thing-as-this==99']"
+    setup = f"from setuptools import setup\nsetup(name='x', py_modules=['x'], {needs})\n"
     with pytest.raises(BuildFailed) as caught:
         await build({"setup.py": setup, "x.py": MODULE, "test_x.py": "def test_x(): pass\n"})
     assert "row-1 cannot be built" in caught.value.sentence
@@ -178,3 +191,15 @@ async def test_a_recipe_is_obeyed_and_its_service_runs_beside_the_tests(build):
         {"twice.py": MODULE, "tests/test_web.py": test}, recipe=textwrap.dedent(recipe)
     )
     assert passed(report) == 1 and report.whole and task.recipe.env["SAID"] == "yes"
+
+
+@pytest.mark.docker
+async def test_on_docker_too(build, docker, tmp_path):
+    if docker is None:
+        pytest.skip("no Docker engine answers")
+    files = {
+        "setup.py": "from setuptools import setup\nsetup(name='twice', py_modules=['twice'])\n",
+        "twice.py": MODULE,
+    }
+    _, report, _ = await build({**files, "test_twice.py": UNITTEST}, into=tmp_path / "layers", on_docker=True)
+    assert report.whole and passed(report) == 1
