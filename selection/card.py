@@ -1,0 +1,198 @@
+"""A card on one choice that a reviewer reads in a minute: what speaks for the patch, what was not tested. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent import Run
+
+from .confidence import weigh
+from .evidence import FACTS, KINDS, UNFIXED, Evidence, Ranking
+from .features import FEATURES, features
+from .names import id_order
+from .strategies.missing import missing
+from .test_quality import qualities
+from .votes import counting, passes
+from .weights import DEFAULT, Weights
+
+RIVALS = 2
+"""Runners-up that a card shows."""
+TOLD = 5
+"""Tests, or broken tests, that a list names before it says how many more there are."""
+_SAID = 80
+"""Characters of a test's last line of output that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """head: what is chosen and how sure that is. why: the strategy's words. patch: what it changes, a phrase.
+
+    columns: the chosen one (or the best, where none is chosen), then runners-up with another patch. rows: a kind of
+    evidence, and what it says of each. tests: what single tests say where it matters. doubts: what speaks against the
+    choice. untested: what nobody looked at.
+    """
+
+    head: str
+    why: str
+    patch: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    tests: tuple[str, ...]
+    doubts: tuple[str, ...]
+    untested: tuple[str, ...]
+
+
+def card_of(evidence: Evidence, ranking: Ranking, weights: Weights = DEFAULT) -> Card | None:
+    """The card of a ranking; None where there is no candidate."""
+    if not ranking.order:
+        return None
+    best = ranking.order[0].candidate
+    columns = (best, *_rivals(best, ranking, evidence))
+    sure = ranking.confidence
+    if sure is None:
+        sure = weigh(evidence, weights)[best].probability
+    head = (
+        f"{ranking.chosen} is chosen, {sure:.0%} sure"
+        if ranking.chosen
+        else f"nothing is chosen; {best} is next"
+    )
+    return Card(
+        head=head + (" (by priors, not fitted to graded runs)" if not weights.data else ""),
+        why=ranking.why,
+        patch=_patch(best, evidence),
+        columns=columns,
+        rows=_rows(columns, evidence),
+        tests=_tests(columns, evidence),
+        doubts=_doubts(best, evidence, weights),
+        untested=_untested(best, evidence),
+    )
+
+
+def card_text(card: Card) -> str:
+    """The card as plain text, in columns; without the patch itself."""
+    lines = [card.head, f"  {card.why}", f"  patch: {card.patch}", ""]
+    table = [("", *card.columns), *card.rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines += [
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
+    ]
+    for title, said in (
+        ("tests that tell", card.tests),
+        ("against it", card.doubts),
+        ("not tested", card.untested),
+    ):
+        lines += ["", f"  {title}:", *(f"  - {line}" for line in said or ("nothing found",))]
+    return "\n".join(lines)
+
+
+def _rivals(best: str, ranking: Ranking, evidence: Evidence) -> list[str]:
+    patches = {candidate.id: candidate.patch for candidate in evidence.candidates}
+    seen, rivals = {patches[best], ""}, []
+    for ranked in ranking.order[1:]:
+        if patches[ranked.candidate] not in seen:
+            seen.add(patches[ranked.candidate])
+            rivals.append(ranked.candidate)
+    return rivals[:RIVALS]
+
+
+def _patch(name: str, evidence: Evidence) -> str:
+    facts = evidence.facts.get(name)
+    if facts is None:
+        size = next(len(c.patch.splitlines()) for c in evidence.candidates if c.id == name)
+        return f"{size} lines of diff"
+    files = _some(facts.files)
+    tests = f"; test files among them: {_some(facts.tests)}" if facts.tests else "; no test file among them"
+    return f"+{facts.added} -{facts.removed} lines in {files}{tests}"
+
+
+def _rows(columns: Sequence[str], evidence: Evidence) -> tuple[tuple[str, ...], ...]:
+    found = features(evidence)
+    return tuple(
+        (kind, *(found[name][kind].said for name in columns))
+        for kind in FEATURES
+        if all(kind in found[name] for name in columns)
+    )
+
+
+def _tests(columns: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
+    """Generated tests that the columns do not agree on, or that the first of them fails; the unfixed code fails all."""
+    lines = []
+    for test in counting(evidence)[0]:
+        runs = {name: evidence.cells.get((name, test.id)) for name in columns}
+        good = {name: passes(run) for name, run in runs.items()}
+        if len(set(good.values())) > 1 or not good[columns[0]]:
+            said = "; ".join(f"{name} {_outcome(runs[name])}" for name in columns)
+            lines.append(f"{test.id}: {said}")
+    for each in evidence.reproductions:
+        counts = {
+            name: f"resolves {cases.count('resolved')}"
+            for name, cases in each.runs.items()
+            if name in columns
+        }
+        if len(set(counts.values())) > 1:
+            lines.append(
+                f"{each.id}: " + "; ".join(f"{name} {counts.get(name, 'not run')}" for name in columns)
+            )
+    return _first(lines)
+
+
+def _outcome(run: Run | None) -> str:
+    if run is None:
+        return "not run"
+    if passes(run):
+        return "passes"
+    last = next((line.strip() for line in reversed(run.output.splitlines()) if line.strip()), "")
+    said = f": {last[:_SAID]}" if last else ""
+    return f"fails (exit {run.exit_code}{'' if run.ended == 'exited' else ', ' + run.ended}){said}"
+
+
+def _doubts(name: str, evidence: Evidence, weights: Weights) -> tuple[str, ...]:
+    against = [said for _, added, said in weigh(evidence, weights)[name].parts if added < 0]
+    found = evidence.regressions.get(name)
+    if found is not None and found.broken:
+        against.append(f"existing tests that it breaks: {_some(found.broken)}")
+        if found.touched:
+            against.append(f"it changes the files of {len(found.touched)} of these itself")
+    signals = evidence.signals.get(name)
+    if signals is not None and signals.doubt:
+        against.append(f"the attempt's own words: {signals.doubt}")
+    if signals is not None and signals.flags:
+        against.append(f"audit: {', '.join(signals.flags)}")
+    return tuple(against)
+
+
+def _untested(name: str, evidence: Evidence) -> tuple[str, ...]:
+    lines = list(missing(evidence, [kind for kind in KINDS if kind != FACTS]))
+    found = evidence.regressions.get(name)
+    if found is not None and found.error:
+        lines.append(f"existing tests: {found.error}")
+    if evidence.existing is not None:
+        if evidence.existing.found:
+            lines.append(f"existing tests are {evidence.existing.found}; others were not run")
+        if evidence.existing.flaky:
+            lines.append(f"flaky existing tests, which count for nothing: {_some(evidence.existing.flaky)}")
+    among, _ = counting(evidence)
+    not_run = [test.id for test in among if (name, test.id) not in evidence.cells]
+    if not_run:
+        lines.append(f"not run on {name}: {_some(not_run)}")
+    idle = [
+        f"{test} ({quality.reason})" for test, quality in qualities(evidence).items() if not quality.counts
+    ]
+    if idle:
+        lines.append(f"generated tests that say nothing: {_some(sorted(idle, key=id_order))}")
+    once = [test.id for test in among if (UNFIXED, test.id) not in evidence.repeats]
+    if once:
+        lines.append(
+            f"whether {len(once)} generated tests are deterministic: they were run once on the unfixed code"
+        )
+    return tuple(lines)
+
+
+def _first(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(lines[:TOLD]) + ((f"and {len(lines) - TOLD} more",) if len(lines) > TOLD else ())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return ", ".join(names[:TOLD]) + more if names else "nothing"
