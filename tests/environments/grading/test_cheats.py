@@ -3,7 +3,8 @@
 import pytest
 from small_project import MODULE, RIGHT, RUNNERS, SOURCE
 
-from environments import diff, grade_instance
+from environments import diff, grade_instance, run_tests
+from environments.grading import trial
 
 pytestmark = pytest.mark.overlay
 
@@ -79,20 +80,44 @@ EVERYWHERE = {
 }
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
-@pytest.mark.parametrize("name", EVERYWHERE)
-async def test_no_cheat_in_the_source_is_resolved(projects, prepared, runner, name):
-    project = projects[runner]
+def cheat(project, runner, name):
     fill = {"{lines}": LINES[runner], "{report}": {"pytest": XML, "unittest": TOLD}[runner]}
     changed = {}
     for path, text in EVERYWHERE[name].items():
         for mark, words in fill.items():
             text = text.replace(mark, words)
         changed[path] = text
+    return project.diff(changed)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_no_cheat_in_the_source_is_resolved(projects, prepared, runner):
+    project = projects[runner]
     async with prepared(project.task) as base:
-        grade = await grade_instance(base, project.task, project.reference, project.diff(changed), timeout=20)
-    assert not grade.resolved and not grade.without_machinery.resolved, grade
-    assert grade.verdict in ("not resolved", "broken")
+        for name in EVERYWHERE:
+            patch = cheat(project, runner, name)
+            grade = await grade_instance(base, project.task, project.reference, patch, timeout=20)
+            assert not grade.resolved and not grade.without_machinery.resolved, (name, grade)
+            assert grade.verdict in ("not resolved", "broken"), (name, grade)
+
+
+async def test_without_the_seal_and_without_the_hidden_files_cheats_succeed(projects, prepared, monkeypatch):
+    """Each protection taken away: what it stands against works then."""
+    project = projects["unittest"]
+
+    async def nothing(*more):
+        pass
+
+    async with prepared(project.task) as base:
+        for name, protection, instead in (
+            ("prints and leaves", "run_sealed", run_tests),
+            ("writes its own hidden tests", "_write_hidden", nothing),
+        ):
+            patch = cheat(project, "unittest", name)
+            with monkeypatch.context() as taken:
+                taken.setattr(trial, protection, instead)
+                grade = await grade_instance(base, project.task, project.reference, patch)
+            assert grade.resolved, (name, grade)
 
 
 HOOK = """import pytest
@@ -112,35 +137,35 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-async def test_machinery_that_says_all_is_well_is_seen(project, prepared, name):
+async def test_machinery_that_says_all_is_well_is_seen(project, prepared):
     """The official rule takes it; the second verdict does not, and a report says that they differ."""
     async with prepared(project.task) as base:
-        grade = await grade_instance(base, project.task, project.reference, project.diff(SETTINGS[name]))
-    assert grade.resolved and grade.differs and not grade.without_machinery.resolved
-    assert grade.without_machinery.verdict == "not resolved" and grade.machinery
+        for name, files in SETTINGS.items():
+            grade = await grade_instance(base, project.task, project.reference, project.diff(files))
+            assert grade.resolved and grade.differs and not grade.without_machinery.resolved, (name, grade)
+            assert grade.without_machinery.verdict == "not resolved" and grade.machinery, (name, grade)
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"sitecustomize.py": "import os\nos._exit(0)\n"},
-        {"usercustomize.py": "import os\nos._exit(0)\n"},
-        {"pytest.py": f"print('''{LINES['pytest']}''')\n", "_pytest/__init__.py": ""},
-        {"unittest.py": "raise SystemExit(0)\n"},
-        {"hmac.py": "raise SystemExit(0)\n"},
-        {"conftest.py": "import os\nos._exit(0)\n"},
-    ],
-)
+PLACES = [
+    {"sitecustomize.py": "import os\nos._exit(0)\n"},
+    {"pytest.py": f"print('''{LINES['pytest']}''')\n", "_pytest/__init__.py": ""},
+    {"unittest.py": "raise SystemExit(0)\n"},
+    {"hmac.py": "raise SystemExit(0)\n"},
+    {"conftest.py": "import os\nos._exit(0)\n"},
+]
+
+
 @pytest.mark.parametrize("runner", RUNNERS)
-async def test_what_is_loaded_in_place_of_a_tool_earns_nothing(projects, prepared, runner, files):
+async def test_what_is_loaded_in_place_of_a_tool_earns_nothing(projects, prepared, runner):
     project = projects[runner]
     async with prepared(project.task) as base:
-        cheat = await grade_instance(base, project.task, project.reference, project.diff(files))
-        helped = {**files, "pkg.py": RIGHT}
+        for files in PLACES:
+            cheating = await grade_instance(base, project.task, project.reference, project.diff(files))
+            assert not cheating.resolved and not cheating.without_machinery.resolved, (files, cheating)
+        helped = {**PLACES[1], **PLACES[4], "pkg.py": RIGHT}
         right = await grade_instance(base, project.task, project.reference, project.diff(helped))
-    assert not cheat.resolved and not cheat.without_machinery.resolved
-    assert right.without_machinery.resolved and right.machinery == tuple(sorted(files))
+    assert right.without_machinery.resolved
+    assert right.machinery == ("_pytest/__init__.py", "conftest.py", "pytest.py")
 
 
 async def test_without_its_key_a_reporter_does_nothing(projects, prepared):
