@@ -316,7 +316,7 @@ async def _judge(work: _Work, evidence: Evidence) -> Evidence:
     ]
     work.tell("judge", 0, len(missing))
     found, why = await judge_candidates(
-        work.asking(JUDGE), work.task, missing, work.settings, work.trajectories
+        work.asking(JUDGE), work.task, missing, work.changed, work.settings, work.trajectories
     )
     work.tell("judge", len(missing), len(missing))
     evidence = replace(evidence, judgements={**evidence.judgements, **found})
@@ -332,10 +332,10 @@ async def _tournament(work: _Work, evidence: Evidence) -> Evidence:
     work.tell("summaries", 0, len(missing))
     if len(players) > 1:
         model = work.asking(MATCHES)
-        found, _ = await summarise(model, work.task, missing, work.settings, work.trajectories)
+        found, _ = await summarise(model, work.task, missing, work.changed, work.settings, work.trajectories)
         evidence = replace(evidence, summaries={**evidence.summaries, **found})
         matches, why = await play_tournament(
-            model, work.task, evidence, work.settings, done=work.counted("rounds of matches", 0)
+            model, work.task, evidence, work.changed, work.settings, done=work.counted("rounds of matches", 0)
         )
         evidence = _with_gap(replace(evidence, matches=matches), MATCHES, why)
     else:

@@ -12,8 +12,9 @@ from environments import Task
 from models import Choice, Message, Model, ModelError, Reply, Request, estimate_tokens
 
 from .answers import says_yes, yes_by_logprobs
+from .applying import Changed
 from .evidence import Judgement
-from .material import render
+from .material import original_files, render
 from .settings import SelectionSettings
 from .trajectory import Trajectory, shown_trajectory
 
@@ -28,6 +29,7 @@ async def judge_candidates(
     model: Model,
     task: Task,
     candidates: Sequence[Candidate],
+    changed: Mapping[str, Changed | None],
     settings: SelectionSettings,
     trajectories: Mapping[str, Trajectory] | None = None,
 ) -> tuple[Mapping[str, Judgement], str]:
@@ -41,9 +43,9 @@ async def judge_candidates(
     for candidate in sorted(candidates, key=lambda candidate: candidate.id):
         if candidate.patch.strip():
             trajectory = (trajectories or {}).get(candidate.id, Trajectory())
-            asked.setdefault(opening_of(task, candidate, trajectory, settings, "judge_system"), []).append(
-                candidate.id
-            )
+            asked.setdefault(
+                opening_of(task, candidate, trajectory, changed, settings, "judge_system"), []
+            ).append(candidate.id)
 
     async def one(opening: str, name: str) -> Judgement | str:
         try:
@@ -63,16 +65,28 @@ async def judge_candidates(
 
 
 def opening_of(
-    task: Task, candidate: Candidate, trajectory: Trajectory, settings: SelectionSettings, template: str
+    task: Task,
+    candidate: Candidate,
+    trajectory: Trajectory,
+    changed: Mapping[str, Changed | None],
+    settings: SelectionSettings,
+    template: str,
 ) -> str:
-    """A prompt about one candidate. The trajectory gets what room the window leaves beside issue and patch."""
+    """A prompt about one candidate. The trajectory gets what room the window leaves beside issue, files and patch.
+
+    The files that the patch changes are shown besides (R2E-Gym's input is issue, trajectory and patch, but the
+    trajectories of its agent hold the files that were looked at; ours leave out what all attempts were shown).
+    """
     issue = shown_issue(task.issue, settings.issue_chars)
     patch = cut_middle(shown_file(candidate.patch), settings.diff_chars)
     # Three characters a token is on the safe side of what code takes.
     room = 3 * (settings.context_window - (settings.max_tokens or 0) - _TOKENS) - len(issue) - len(patch)
+    paths = sorted(changed.get(candidate.id) or {})
+    files = original_files(task, paths, min(settings.files_chars, max(0, room // 2)))
+    room -= sum(len(shown or "") for _, shown, _ in files)
     limit = max(0, min(settings.trajectory_chars, room))
     text = shown_trajectory(trajectory, limit) if limit and trajectory.turns else ""
-    return render(template, issue=issue, trajectory=text, patch=patch)
+    return render(template, issue=issue, files=files, trajectory=text, patch=patch)
 
 
 async def ask(model: Model, request: Request, at: str, window: int) -> Reply:

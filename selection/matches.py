@@ -13,9 +13,10 @@ from agent import Candidate, Conversation, ReplyError, Stopped, cut_middle, show
 from environments import Task
 from models import Message, Model
 
+from .applying import Changed
 from .decision import read_reply
 from .evidence import Evidence, Match, Summary
-from .material import render, unlabelled
+from .material import original_files, render, unlabelled
 from .settings import SelectionSettings
 from .strategies.tournament import open_pairs
 
@@ -28,6 +29,7 @@ async def play_tournament(
     model: Model,
     task: Task,
     evidence: Evidence,
+    changed: Mapping[str, Changed | None],
     settings: SelectionSettings,
     done: Callable[[int], None] | None = None,
 ) -> tuple[tuple[Match, ...], str]:
@@ -41,7 +43,15 @@ async def play_tournament(
         try:
             played = await together(
                 [
-                    _compare(model, task, by_id[first], by_id[second], evidence.summaries, settings, repeat)
+                    _compare(
+                        model,
+                        task,
+                        (by_id[first], by_id[second]),
+                        evidence.summaries,
+                        changed,
+                        settings,
+                        repeat,
+                    )
                     for first, second, repeat in _missing(evidence.matches, pairs, settings.match_repeats)
                 ]
             )
@@ -72,17 +82,20 @@ def _missing(
 async def _compare(
     model: Model,
     task: Task,
-    first: Candidate,
-    second: Candidate,
+    pair: tuple[Candidate, Candidate],
     summaries: Mapping[str, Summary],
+    changed: Mapping[str, Changed | None],
     settings: SelectionSettings,
     repeat: int,
 ) -> Match:
     """One comparison. A reply that cannot be used twice is a tie, and the reason says so. Raises Stopped."""
-    labels = {"A": first, "B": second}
+    first, second = pair
+    labels = dict(zip("AB", pair, strict=True))
+    paths = sorted({path for candidate in pair for path in changed.get(candidate.id) or {}})
     opening = render(
         "match_system",
         issue=shown_issue(task.issue, settings.issue_chars),
+        files=original_files(task, paths, settings.files_chars),
         sides=[
             (label, summaries.get(c.id), cut_middle(shown_file(c.patch), settings.diff_chars))
             for label, c in labels.items()

@@ -44,7 +44,7 @@ def material(
     paths = sorted({path for candidate in labels.values() for path in changed.get(candidate.id) or {}})
     return {
         "issue": shown_issue(task.issue, settings.issue_chars),
-        "files": _files(task, paths, settings.files_chars),
+        "files": original_files(task, paths, settings.files_chars),
         "candidates": [
             (label, cut_middle(shown_file(candidate.patch), settings.diff_chars))
             for label, candidate in labels.items()
@@ -80,8 +80,13 @@ def unlabelled(reason: str, labels: Labels) -> str:
     return re.sub(r"\b[Cc]andidate ([A-Z])\b", own, reason)
 
 
-def _files(task: Task, paths: Sequence[str], limit: int) -> list[tuple[str, str | None, str]]:
-    """(path, text or None, why there is no text). Short files first in line for the room, so that most are shown."""
+def original_files(task: Task, paths: Sequence[str], limit: int) -> list[tuple[str, str | None, str]]:
+    """(path, text or None, why there is no text), for prompts/_files.j2.
+
+    limit: characters in all. Short files are first in line for the room, so that most are shown.
+    """
+    if not paths:
+        return []
     texts = {path: task.snapshot.read(path) for path in paths}
     tracked = set(task.snapshot.files())
     left = limit

@@ -11,6 +11,7 @@ from agent import Candidate, Conversation, Form, ReplyError, Stopped, read_block
 from environments import Task
 from models import Message, Model
 
+from .applying import Changed
 from .evidence import Summary
 from .judge import opening_of
 from .material import render
@@ -28,6 +29,7 @@ async def summarise(
     model: Model,
     task: Task,
     candidates: Sequence[Candidate],
+    changed: Mapping[str, Changed | None],
     settings: SelectionSettings,
     trajectories: Mapping[str, Trajectory] | None = None,
 ) -> tuple[Mapping[str, Summary], str]:
@@ -35,7 +37,7 @@ async def summarise(
 
     async def one(candidate: Candidate) -> Summary | str:
         trajectory = (trajectories or {}).get(candidate.id, Trajectory())
-        opening = opening_of(task, candidate, trajectory, settings, "summary_system")
+        opening = opening_of(task, candidate, trajectory, changed, settings, "summary_system")
         talk = Conversation(
             model,
             f"{AT}/{candidate.id}",

@@ -60,6 +60,8 @@ class Colleague:
     def _answer(self, request: Request, at: str):
         self.asked.append(at)
         kind = at.split("/")[0]
+        if kind in ("execution-free", "summary", "match"):
+            assert "## total.sh\n\n````\n# adds two numbers" in request.messages[0].content
         if kind == "reproduction":
             return CASES
         if kind == "execution-free":

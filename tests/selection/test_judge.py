@@ -80,13 +80,15 @@ def model_with(**logprobs: float) -> DeterministicModel:
 
 
 async def test_log_probabilities_where_the_server_gives_them():
-    found, why = await judge_candidates(model_with(YES=0.8, NO=0.2), TASK, [Candidate("a", "+x")], SETTINGS)
+    found, why = await judge_candidates(
+        model_with(YES=0.8, NO=0.2), TASK, [Candidate("a", "+x")], {}, SETTINGS
+    )
     assert why == "" and found["a"].how == "log-probabilities" and found["a"].yes == pytest.approx(0.8)
 
 
 async def test_samples_where_it_gives_none_and_what_cannot_be_read_does_not_count(replies):
     told = replies(["YES", ["NO", "well", "yes"]])
-    found, _ = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], SETTINGS)
+    found, _ = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], {}, SETTINGS)
     assert found == {"a": Judgement(pytest.approx(2 / 3), "samples", 3)}
     (first, one), (second, more) = told.asked
     assert first == second == "execution-free/a"
@@ -96,14 +98,14 @@ async def test_samples_where_it_gives_none_and_what_cannot_be_read_does_not_coun
 async def test_a_server_with_one_choice_a_call_is_asked_again(replies):
     one = Reply((Choice(Message("assistant", "NO")),))
     told = replies(["YES", one, one, "YES"])
-    found, _ = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], SETTINGS)
+    found, _ = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], {}, SETTINGS)
     assert found["a"] == Judgement(0.5, "samples", 4)
 
 
 async def test_no_answer_is_missing_not_a_no(replies):
     told = replies(["Perhaps.", ["Hm", "Hm", "Hm"], "NO", ["NO"] * 3])
     found, why = await judge_candidates(
-        told.model, TASK, [Candidate("a", "+x"), Candidate("b", "+y")], SETTINGS
+        told.model, TASK, [Candidate("a", "+x"), Candidate("b", "+y")], {}, SETTINGS
     )
     assert found == {"b": Judgement(0.0, "samples", 4)} and why == "the judge answered neither YES nor NO"
 
@@ -111,7 +113,9 @@ async def test_no_answer_is_missing_not_a_no(replies):
 async def test_the_same_patch_and_trajectory_are_asked_once_and_empty_ones_never(replies):
     pool = [Candidate("b", "+x"), Candidate("a", "+x"), Candidate("c", " \n"), Candidate("d", "+x")]
     told = replies(["NO", ["NO"] * 3, "YES", ["YES"] * 3])
-    found, _ = await judge_candidates(told.model, TASK, pool, SETTINGS, {"d": trajectory("looked", "saw it")})
+    found, _ = await judge_candidates(
+        told.model, TASK, pool, {}, SETTINGS, {"d": trajectory("looked", "saw it")}
+    )
     assert {name: word.yes for name, word in found.items()} == {"a": 0.0, "b": 0.0, "d": 1.0}
     assert sorted({at for at, _ in told.asked}) == ["execution-free/a", "execution-free/d"]
     shown = {at: request.messages[0].content for at, request in told.asked}
@@ -121,14 +125,14 @@ async def test_the_same_patch_and_trajectory_are_asked_once_and_empty_ones_never
 
 async def test_budget_and_window_leave_the_rest_missing(replies):
     told = replies([BudgetSpent("1 USD is spent")])
-    found, why = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], SETTINGS)
+    found, why = await judge_candidates(told.model, TASK, [Candidate("a", "+x")], {}, SETTINGS)
     assert (found, why) == ({}, "1 USD is spent")
     small = SelectionSettings(context_window=1000)
-    found, why = await judge_candidates(replies([]).model, TASK, [Candidate("a", "+x")], small)
+    found, why = await judge_candidates(replies([]).model, TASK, [Candidate("a", "+x")], {}, small)
     assert found == {} and "do not fit a window of 1000" in why
     with pytest.raises(Unreachable):
         await judge_candidates(
-            replies([Unreachable("no answer")]).model, TASK, [Candidate("a", "+x")], SETTINGS
+            replies([Unreachable("no answer")]).model, TASK, [Candidate("a", "+x")], {}, SETTINGS
         )
 
 

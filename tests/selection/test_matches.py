@@ -48,8 +48,8 @@ async def test_each_attempt_is_summed_up_from_its_own_trajectory(replies):
     pool = [Candidate("a", "+x"), Candidate("b", "+y")]
     told = replies(["nothing", summary(*"abcd"), summary(*"efgh")])
     seen = {"b": Trajectory((Turn("said", "I looked."), Turn("seen", "a file")))}
-    found, why = await summarise(told.model, TASK, pool[:1], SETTINGS, seen)
-    more, _ = await summarise(told.model, TASK, pool[1:], SETTINGS, seen)
+    found, why = await summarise(told.model, TASK, pool[:1], {}, SETTINGS, seen)
+    more, _ = await summarise(told.model, TASK, pool[1:], {}, SETTINGS, seen)
     assert (found, why) == ({"a": Summary(*"abcd")}, "") and more == {"b": Summary(*"efgh")}
     assert [at for at, _ in told.asked] == ["summary/a", "summary/a", "summary/b"]
     assert "There is no block" in told.last(1)
@@ -60,10 +60,10 @@ async def test_each_attempt_is_summed_up_from_its_own_trajectory(replies):
 
 async def test_what_cannot_be_summed_up_is_missing(replies):
     told = replies(["a", "b"])
-    found, why = await summarise(told.model, TASK, [Candidate("a", "+x")], SETTINGS)
+    found, why = await summarise(told.model, TASK, [Candidate("a", "+x")], {}, SETTINGS)
     assert found == {} and "2 model calls were made" in why
     with pytest.raises(Unreachable):
-        await summarise(replies([Unreachable("no answer")]).model, TASK, [Candidate("a", "+x")], SETTINGS)
+        await summarise(replies([Unreachable("no answer")]).model, TASK, [Candidate("a", "+x")], {}, SETTINGS)
 
 
 # The tournament -------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def judge_of(better, asked=None) -> DeterministicModel:
 
 
 async def play(model, evidence, settings=SETTINGS):
-    return await play_tournament(model, TASK, evidence, settings)
+    return await play_tournament(model, TASK, evidence, {}, settings)
 
 
 async def test_every_pair_is_compared_from_both_sides_and_winners_go_on():
