@@ -19,7 +19,8 @@ _WORDS: dict[str, Outcome] = {
 }
 _FILE = re.compile(r"^(\S.*?\.\w+)\[(\d+|\?)\](?:\s|$)")
 _NAME = re.compile(r"^(test\w*)(?: (.*))?$")
-_END = re.compile(r"^=+ tests finished: (.+?), in [\d.]+ seconds =+$", re.MULTILINE)
+_END = re.compile(r"^=*\s*tests finished: ([^\n]+?),\s+in [\d.]+ seconds\s*=*\s*$", re.MULTILINE)
+_LAST = re.compile(r"^(?:.* )?(ok|[FEfXswT])$")  # after what the test printed on its own line
 _PASSED = re.compile(r"(\d+) (?:passed|expected to fail|expected to fail but passed)\b")
 _VERDICT = re.compile(r"\s*\[(?:OK|FAIL)\]\s*$")  # the file's own, at the end of its last test's line
 
@@ -34,7 +35,7 @@ def listing_log(log: str) -> tuple[Results, bool]:
             continue
         said = _VERDICT.sub("", line).rstrip()
         if file and (named := _NAME.match(said)):
-            waiting, said = f"{file}::{named[1]}", named[2] or ""
+            waiting, said = f"{file}::{named[1]}", _LAST.sub(r"\1", named[2] or "")
         word = "ok" if said.endswith(" ok") else said
         if waiting and word in _WORDS:
             pairs.append((waiting, _WORDS[word]))

@@ -78,7 +78,7 @@ test_one ok
 test_two F
 test_three test_noise ok
 ok
-test_four s
+test_four numpy is not installed. s
 test_five Traceback of something
 more words E
 ok
@@ -95,6 +95,10 @@ AssertionError
  tests finished: 3 passed, 1 failed, 1 skipped, 1 expected to fail, 1 exceptions,
 in 0.50 seconds
 """
+WRAPPED = (
+    "\n tests finished: 4 passed, 1 failed, 1 skipped, 1 expected to fail, 1 exceptions, \nin 0.50 seconds \n"
+    "DO *NOT* COMMIT!\n"
+)
 END = (
     "== tests finished: 4 passed, 1 failed, 1 skipped, 1 expected to fail, 1 exceptions, in 0.50 seconds ==\n"
 )
@@ -115,6 +119,7 @@ def test_a_listing():
     }
     assert outcomes_of(["test_one", "test_two"], results) == {"test_one": "passed", "test_two": "failed"}
     assert not read_log("listing", LISTING.split(" tests finished")[0])[1], "without its end it is not whole"
+    assert read_log("listing", LISTING.split(" tests finished")[0] + WRAPPED) == (results, True)
     forged = log.replace("test_two F", "test_two ok\ntest_more ok\ntest_again ok")
     assert not read_log("listing", forged)[1], "more passed tests than the runner counted"
     assert read_log("listing", "test_one ok\n" + END)[0] == {}, "a line before any file is no result"
