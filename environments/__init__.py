@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         changes_from,
         changes_of,
         diff,
+        diff_changes,
         write_changes,
         write_patch,
     )
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .sources import is_test, languages_of, source_files, test_libraries
     from .test_logs import Outcome, read_log
     from .test_run import TestReport, command_for, run_tests
+    from .tree_changes import WorkingTree, working_tree
     from .world_check import WorldWrong, check
 
 _LATER = {
@@ -83,6 +85,7 @@ _LATER = {
         "changes_from",
         "changes_of",
         "diff",
+        "diff_changes",
         "write_changes",
         "write_patch",
     ),
@@ -92,6 +95,7 @@ _LATER = {
     "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
     "test_logs": ("Outcome", "read_log"),
     "test_run": ("TestReport", "command_for", "run_tests"),
+    "tree_changes": ("WorkingTree", "working_tree"),
     "world_check": ("WorldWrong", "check"),
 }
 _ROOM_OF = {name: file for file, names in _LATER.items() for name in names}
@@ -120,6 +124,7 @@ __all__ = [
     "Task",
     "TestReport",
     "Verdict",
+    "WorkingTree",
     "WorldWrong",
     "apply_patch",
     "changes_from",
@@ -128,6 +133,7 @@ __all__ = [
     "dataset_schemas",
     "detect",
     "diff",
+    "diff_changes",
     "empty_patch",
     "folder_name",
     "freeze",
@@ -150,6 +156,7 @@ __all__ = [
     "test_libraries",
     "test_machinery",
     "verify_sealed",
+    "working_tree",
     "write_changes",
     "write_patch",
 ]

@@ -40,23 +40,38 @@ def diff(tree: Path, changed: Mapping[str, str | None]) -> str:
     It is always text: what is no UTF-8 is written in git's base85 form. Raises PatchFails for a path that is not one
     of the repository's (outside, inside .git, under a link or a file).
     """
+    return diff_changes(tree, changes_from(tree, changed))
+
+
+def diff_changes(tree: Path, changes: Mapping[str, Change]) -> str:
+    """`diff` for changes of any content and mode: binary files, execute bits."""
     entries = head_entries(tree)
-    for path, text in changed.items():
-        _refuse_path(path, entries, new=text is not None)
-        if text is None and path not in entries:
+    for path, change in changes.items():
+        _refuse_path(path, entries, new=change.content is not None)
+        if change.content is None and path not in entries:
             raise PatchFails(f"{path} cannot be deleted: it does not exist")
-    texts = {path: None if text is None else _bytes(text) for path, text in changed.items()}
     with _scratch(tree) as scratch:
-        _put(scratch, entries, texts)
+        _put(scratch, entries, changes)
         try:
             return _written(scratch, tree).decode("utf-8")
         except UnicodeDecodeError:
             (scratch.git_dir / "info/attributes").write_bytes(
                 b"".join(
-                    _binary_line(path) for path in changed if _is_binary(scratch, entries, path, texts[path])
+                    _binary_line(path)
+                    for path, change in changes.items()
+                    if _is_binary(scratch, entries, path, change.content)
                 )
             )
             return _written(scratch, tree, "core.quotePath=true").decode("utf-8")
+
+
+def diffable(tree: Path, path: str, change: Change) -> str:
+    """Why `diff_changes` would refuse this change, "" where it would not."""
+    try:
+        _refuse_path(path, head_entries(tree), new=change.content is not None)
+    except PatchFails as error:
+        return str(error)
+    return ""
 
 
 def apply_patch(tree: Path, patch: str) -> dict[str, bytes | None]:
@@ -148,18 +163,16 @@ def _head(tree: Path) -> str:
     return git("rev-parse", "HEAD^{tree}", git_dir=tree / ".git").decode().strip()
 
 
-def _put(
-    scratch: _Scratch, entries: Mapping[str, tuple[str, str]], texts: Mapping[str, bytes | None]
-) -> None:
+def _put(scratch: _Scratch, entries: Mapping[str, tuple[str, str]], changes: Mapping[str, Change]) -> None:
     lines = []
-    for path, content in texts.items():
+    for path, change in changes.items():
         name = os.fsencode(path)
-        if content is None:
+        if change.content is None:
             lines.append(b"0 " + b"0" * len(entries[path][1]) + b"\t" + name)
             continue
-        sha = scratch.git("hash-object", "-w", "--no-filters", "--stdin", stdin=content).strip()
-        mode = entries[path][0] if path in entries else "100644"
-        lines.append(mode.encode() + b" " + sha + b"\t" + name)
+        sha = scratch.git("hash-object", "-w", "--no-filters", "--stdin", stdin=change.content).strip()
+        mode = b"100755" if change.mode == 0o755 else b"100644"
+        lines.append(mode + b" " + sha + b"\t" + name)
     scratch.git("update-index", "-z", "--index-info", stdin=b"".join(line + b"\0" for line in lines))
 
 
