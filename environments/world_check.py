@@ -19,12 +19,20 @@ _MARK = "winnow-imports:"
 _FIND = """
 import sys
 sys.path[:] = [part for part in sys.path if part]
-import importlib.util, json, os
+import json, os
+try:
+    from importlib.util import find_spec
+except ImportError:  # Python 2
+    import imp
+    find_spec = None
 found = {}
 for name in sys.argv[2:]:
     try:
-        spec = importlib.util.find_spec(name)
-        places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+        if find_spec is None:
+            places = [imp.find_module(name)[1]]
+        else:
+            spec = find_spec(name)
+            places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
         found[name] = os.path.realpath(places[0]) if places and os.path.exists(places[0]) else None
     except Exception:
         found[name] = None

@@ -78,7 +78,8 @@ async def ground_for(interpreter: Interpreter, rootfs: Path | None, index: Index
 @dataclass(slots=True)
 class Bench:
     """A started sandbox of a build. env: what every step gets; index: what steps that install get besides. late:
-    packages that are taken whatever the date, since all their files are younger.
+    packages that are taken whatever the date, since all their files are younger. converts: whether packages are built
+    by a setuptools that still converts Python 2 sources.
     """
 
     sandbox: Sandbox
@@ -86,6 +87,7 @@ class Bench:
     index: Index
     env: Mapping[str, str] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
+    converts: bool = False
 
     async def run(
         self,

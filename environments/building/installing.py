@@ -16,6 +16,7 @@ EDITABLE_SINCE = "2023-06-01"
 August 2022, poetry-core, flit-core and hatchling in the year before; by then their first faults were mended."""
 FIRST_STEP = "installing pip and setuptools"
 _BACKENDS = ("setuptools", "poetry-core", "flit-core", "hatchling", "pdm-backend", "pdm-pep517")
+_CONVERTING = "setuptools<58"  # the last that converts Python 2 sources while it builds (use_2to3)
 _PYTHON = f"{ENV}/bin/python"
 _OLD_PYTHON = (3, 6)  # uv knows none before this
 _VIRTUALENV = "virtualenv<20.22"  # the last that makes environments of Python 2.7
@@ -117,13 +118,13 @@ def unpinned(line: str) -> str:
     )
 
 
-async def add(bench: Bench, plan: Plan, requirement: str) -> bool:
-    """Install one more requirement; whether that went well."""
+async def add(bench: Bench, plan: Plan, requirement: str) -> StepFailed | None:
+    """Install one more requirement; what went wrong, None where all is well."""
     try:
         await _install(bench, plan, requirement, step=f"installing {requirement}")
-        return True
-    except StepFailed:
-        return False
+    except StepFailed as failed:
+        return failed
+    return None
 
 
 async def resolved(bench: Bench) -> tuple[str, ...]:
@@ -237,19 +238,26 @@ async def _uv_install(bench: Bench, plan: Plan, *words: str, step: str) -> None:
     options = ["--python", _PYTHON, "--no-sources"]
     if plan.date:
         options += ["--exclude-newer", f"{plan.date}T00:00:00Z"]
-        if plan.date < EDITABLE_SINCE and ("-e" in words or plan.project in words):
+        if plan.date < EDITABLE_SINCE and step != FIRST_STEP:
             for name in _BACKENDS:
                 options += ["--exclude-newer-package", f"{name}={EDITABLE_SINCE}T00:00:00Z"]
         for name in bench.late:
             options += ["--exclude-newer-package", f"{name}=false"]
     if plan.wheels and "-e" not in words:
         options += ["--only-binary", ":all:"]
+    if bench.converts:
+        await bench.sandbox.write("/tmp/winnow-build-constraints.txt", _CONVERTING.encode())
+        options += ["--build-constraints", "/tmp/winnow-build-constraints.txt"]
     if plan.leave_out:
         await bench.sandbox.write("/tmp/winnow-excludes.txt", "\n".join(plan.leave_out).encode())
         options += ["--excludes", "/tmp/winnow-excludes.txt"]
     try:
         await bench.uv("pip", "install", *options, *words, step=step, timeout=_SECONDS)
     except StepFailed as failed:
+        if "use_2to3" in failed.output and not bench.converts:
+            bench.converts = True
+            await _uv_install(bench, plan, *words, step=step)
+            return
         # All of a package's versions may have come to the index anew, later than they were made (taken back and put
         # there again): then its date says nothing.
         late = re.search(r"there (?:are|is) no versions? of ([\w.-]+?)(?:\[\w+\])? and", failed.output)
