@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 
@@ -36,16 +37,16 @@ async def grade_instance(
     What cannot be graded, or applied, is a grade too. Raises SandboxError where the world fails.
     """
     try:
-        gold = gold_of(task, reference)
+        gold = await asyncio.to_thread(gold_of, task, reference)
     except CannotGrade as error:
         return not_graded(str(error), patch, dataset)
     try:
-        changes = changes_of(task.snapshot.tree, patch)
+        changes = await asyncio.to_thread(changes_of, task.snapshot.tree, patch)
         runs = [await _tried(base, task, changes, gold, timeout) for _ in range(repeats)]
     except PatchFails as error:
         return _without_run("did not apply", f"the patch does not apply: {error}", patch, dataset)
     whole = _findings(runs[0], gold)
-    machinery = test_machinery(task.snapshot.tree, changes)
+    machinery = await asyncio.to_thread(test_machinery, task.snapshot.tree, changes)
     without = whole
     if machinery:
         rest = {path: change for path, change in changes.items() if path not in machinery}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,10 @@ def command(
     repeat: Annotated[
         int, typer.Option(min=1, help="Run the tests so often; the first decides, flaky tests are named.")
     ] = 1,
-    at_once: Annotated[int, typer.Option(min=1, help="Sandboxes in which tests run at once.")] = 2,
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Sandboxes in which tests run at once. Default: one a processor."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Grade anew what has a grade in the store.")] = False,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seconds of one test run. Default: the recipe's.")
@@ -81,7 +85,7 @@ def command(
                 empty=empty,
                 official=official,
                 repeats=repeat,
-                at_once=at_once,
+                at_once=at_once or os.cpu_count() or 2,
                 again=again,
                 timeout=timeout,
                 repos=repos,
