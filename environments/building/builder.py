@@ -15,9 +15,11 @@ from sandbox import Backend, Images
 
 from ..instance import Instance
 from ..repository import freeze, repository_name
+from ..safe_git import RepositoryError
 from ..task import Snapshot, Task
 from .bench import AT
 from .failures import BuildFailed
+from .image_repository import carry_repository
 from .image_world import image_task
 from .index import read_index
 from .interpreters import Interpreter, download, installed
@@ -67,7 +69,7 @@ class Builder:
         sandbox.CannotStart.
         """
         async with self._turns:
-            source, snapshot, about = await self._frozen(instance)
+            snapshot, about = await self._frozen(instance)
             file = find_recipe(self._recipes, _names(instance))
             given = read_recipe(file) if file else {}
             if instance.image:
@@ -83,7 +85,7 @@ class Builder:
 
     async def recipe(self, instance: Instance) -> str:
         """The text of the recipe that the row's world was made by. Raises as `task`."""
-        _, snapshot, about = await self._frozen(instance)
+        snapshot, about = await self._frozen(instance)
         file = find_recipe(self._recipes, _names(instance))
         made = await self._made(instance, snapshot, about, read_recipe(file) if file else {})
         return made.recipe
@@ -91,14 +93,16 @@ class Builder:
     async def close(self) -> None:
         """Nothing is held between builds; layers stay for others."""
 
-    async def _frozen(self, instance: Instance) -> tuple[str, Snapshot, Mapping[str, str]]:
+    async def _frozen(self, instance: Instance) -> tuple[Snapshot, Mapping[str, str]]:
         """The repository's layer: frozen at the base commit, and what was read of its history before it was sealed."""
-        source = await asyncio.to_thread(find_repository, instance.repo, instance.base_commit, self._repos)
+        source = await asyncio.to_thread(self._source, instance)
         alone = () if instance.history else ("alone",)
         name = name_of("repository", instance.base_commit or str(source), instance.repo, *alone)
 
         async def make(folder: Path) -> None:
             place = source
+            if place is None:
+                place = await self._carried(instance, folder / "carried")
             if not isinstance(place, Path):
                 place = await self._cloned(place, instance.base_commit)
             self._tell(f"{instance.id}: freezing {instance.repo} at {instance.base_commit[:12]}")
@@ -114,7 +118,27 @@ class Builder:
             digest=about["digest"],
             notes=tuple(about["notes"]),
         )
-        return str(source), snapshot, about
+        return snapshot, about
+
+    def _source(self, instance: Instance) -> str | Path | None:
+        """Where the repository is to be had, None: in the row's own image."""
+        try:
+            source = find_repository(instance.repo, instance.base_commit, self._repos)
+        except RepositoryError:
+            if instance.image:
+                return None
+            raise
+        return None if instance.image and not isinstance(source, Path) else source
+
+    async def _carried(self, instance: Instance, into: Path) -> str | Path:
+        """The image's own repository; where it has none, the public one, if nothing else was said."""
+        try:
+            await carry_repository(self._backend, instance, into)
+            return into
+        except BuildFailed:
+            if self._repos is not None:
+                raise
+            return find_repository(instance.repo, instance.base_commit, None)
 
     async def _cloned(self, url: str, commit: str) -> Path:
         async def make(folder: Path) -> None:

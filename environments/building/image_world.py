@@ -19,13 +19,13 @@ from ..sources import languages_of
 from ..task import Recipe, Snapshot, Task
 from .carrying import link_tree
 from .failures import BuildFailed
+from .image_places import PLACES
 from .layers import layer, name_of
 from .plan import Plan, with_given
 from .repository_reading import read_repository
 from .services import start_script
 from .test_ways import test_ways
 
-_PLACES = ("/testbed", "/workspace", "/repo", "/app", "/src", "/code", "/home")
 _SECONDS = 300.0
 _ACTIVATE = """
 for conda in /opt/miniconda3 /opt/conda /root/miniconda3 /root/anaconda3; do
@@ -123,9 +123,9 @@ async def _place(sandbox: Sandbox, instance: Instance, snapshot: Snapshot) -> st
     """The row's own word, else the first usual place with most of the repository's top level."""
     top = sorted({path.partition("/")[0] for path in snapshot.files()})[:20]
     starts = await sandbox.run("pwd", timeout=60)
-    places = [instance.workdir, *_PLACES, starts.output.strip()]
+    places = [instance.workdir, *PLACES, starts.output.strip()]
     name = instance.repo.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    places += [f"{place}/{name}" for place in _PLACES]
+    places += [f"{place}/{name}" for place in PLACES]
     for place in dict.fromkeys(one for one in places if one.startswith("/") and one.strip("/")):
         words = " ".join(shlex.quote(one) for one in top)
         counting = f'n=0; for f in {words}; do [ -e "$f" ] && n=$((n+1)); done; echo $n'
