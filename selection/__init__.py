@@ -19,7 +19,9 @@ _HOMES = {
     "MATCHES REPRODUCTION SIGNALS",
     "explain": "why_chosen",
     "facts": "patch_facts",
+    "features": "FEATURES Feature features_of",
     "gather": "gather_evidence generated_tests",
+    "known": "still_true",
     "machine": "judge_once select",
     "matrix": "run_matrix",
     "regression": "run_regressions",
@@ -29,7 +31,7 @@ _HOMES = {
     "test_quality": "Quality qualities",
     "trajectory": "Trajectory Turn signals_of trajectory_of",
     "votes": "counting distinct votes_of",
-    "weights": "DEFAULT Weights WrongWeights read_weights write_weights",
+    "weights": "DEFAULT Weight Weights WrongWeights read_weights write_weights",
     "worth_choosing": "worth",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -9,7 +9,7 @@ from agent import Run
 
 from .confidence import weigh
 from .evidence import FACTS, KINDS, UNFIXED, Evidence, Ranking
-from .features import FEATURES, features
+from .features import FEATURES, features_of
 from .names import id_order
 from .strategies.missing import missing
 from .test_quality import qualities
@@ -107,7 +107,7 @@ def _patch(name: str, evidence: Evidence) -> str:
 
 
 def _rows(columns: Sequence[str], evidence: Evidence) -> tuple[tuple[str, ...], ...]:
-    found = features(evidence)
+    found = features_of(evidence)
     return tuple(
         (kind, *(found[name][kind].said for name in columns))
         for kind in FEATURES

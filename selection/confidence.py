@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .evidence import Evidence, Ranking
-from .features import Features, features
+from .features import Features, features_of
 from .weights import DEFAULT, Weights
 
 
@@ -21,7 +21,7 @@ class Weighed:
 
 def weigh(evidence: Evidence, weights: Weights = DEFAULT) -> Mapping[str, Weighed]:
     """Every candidate by id. An empty patch, and one that is not known to apply, is weighed like the others."""
-    return {name: _weighed(found, weights) for name, found in features(evidence).items()}
+    return {name: _weighed(found, weights) for name, found in features_of(evidence).items()}
 
 
 def _weighed(found: Features, weights: Weights) -> Weighed:

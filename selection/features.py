@@ -57,7 +57,7 @@ class Feature:
 Features = Mapping[str, Feature]
 
 
-def features(evidence: Evidence) -> Mapping[str, Features]:
+def features_of(evidence: Evidence) -> Mapping[str, Features]:
     """By candidate, by feature; features of which nothing is known for anybody are left out."""
     found: dict[str, dict[str, Feature]] = {candidate.id: {} for candidate in evidence.candidates}
     for name, values in _all(evidence).items():

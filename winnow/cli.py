@@ -19,6 +19,7 @@ COMMANDS = (
     "runs",
     "show",
     "grade",
+    "select",
     "report",
     "import",
     "export",

@@ -21,6 +21,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from environments.building import BuildFailed
     from models import ModelError
     from sandbox import SandboxError, WrongRoot
+    from selection import WrongWeights
     from store import NoSuchRun, RunBusy, StepChanged, StoreError
 
     from .batch_issues import NotResumable
@@ -31,6 +32,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .grade_official import NoOfficial
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
+    from .select_command import CannotSelect
+    from .select_fit import CannotFit
     from .solving import CannotApply, Interrupted
     from .worlds import NoBackend
 
@@ -46,7 +49,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NoOfficial, NothingToGrade)
+    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
+from agent import Candidate
 from environments import Task
 from environments.instance import Instance
 from sandbox import Dockerfile, HostRoot, Image, RootFs
@@ -24,6 +25,10 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 def to_json(value: Any) -> str:
     """A dataclass of ours as JSON text."""
     return _adapter(type(value)).dump_json(value).decode()
+
+
+def candidate_from_json(text: str) -> Candidate:
+    return _adapter(Candidate).validate_json(text)
 
 
 def ranking_from_json(text: str) -> Ranking:

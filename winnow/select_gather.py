@@ -1,0 +1,180 @@
+"""`winnow select --gather`: the evidence that is missing on a run's candidates, journaled, kept issue by issue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import Candidate, Ending
+from environments import Task
+from models import Model, Refused, Reply, Request
+from models.protocol import digest
+from sandbox import Backend, Limits, clean
+from selection import Evidence, SelectionSettings, gather_evidence
+from store import Store
+
+from .base import Base
+from .configuration import Configuration
+from .grade_worlds import WORLD_FAULTS, Worlds, open_worlds
+from .journaled_model import JournaledModel
+from .journaled_sandbox import JournaledSandbox
+from .minds import Minds
+from .paths import sandboxes_folder
+from .pen import Pen
+from .select_issues import candidates_of, stored_evidence
+from .stored import evidence_to_json, instance_of, task_from_json, to_json
+from .trajectories import trajectories_of
+from .worlds import backend_of, choose_backend, limits_of
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """How evidence is gathered. model: "" where nobody may be asked. at_once: issues under way."""
+
+    configuration: Configuration
+    model: str
+    repos: Path | None
+    recipe: Path | None
+    sandbox: str
+    at_once: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    store: Store
+    run: str
+    settings: SelectionSettings
+    worlds: Worlds
+    backend: Backend
+    limits: Limits
+    minds: Minds | None
+    tell: Callable[[str], None]
+
+
+async def gather_run(
+    store: Store, run: str, tasks: Sequence[str], asked: Gathering, tell: Callable[[str], None]
+) -> None:
+    """Gather what the settings want on each of these tasks and is not in the store.
+
+    An issue that the world fails is told of and left as it was; the others go on. Raises RunBusy, NoBackend,
+    models.Refused.
+    """
+    name, why = await asyncio.to_thread(choose_backend, asked.sandbox)
+    tell(f"sandbox: {why}")
+    settings = asked.configuration.sandbox.model_copy(update={"backend": name})
+    with store.lease(run):
+        await asyncio.to_thread(clean, sandboxes_folder(), run=run)
+        backend = backend_of(settings, run)
+        minds = Minds(asked.configuration, store.totals(run), tell) if asked.model else None
+        try:
+            if lacks := await backend.lacks():
+                tell("not given here: " + " ".join(lacks))
+            async with open_worlds(backend, run, asked.repos, asked.recipe, tell) as worlds:
+                work = _Work(
+                    store,
+                    run,
+                    asked.configuration.selection,
+                    worlds,
+                    backend,
+                    limits_of(settings),
+                    minds,
+                    tell,
+                )
+                await _all(work, tasks, asked.at_once)
+        finally:
+            await backend.close()
+            if minds is not None:
+                await minds.close()
+
+
+async def _all(work: _Work, tasks: Sequence[str], at_once: int) -> None:
+    waiting = iter(tasks)
+
+    async def worker() -> None:
+        for task in waiting:
+            try:
+                await _one(work, task)
+            except WORLD_FAULTS as error:
+                work.tell(f"{task}: no evidence: {error}")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(at_once, len(tasks))):
+            group.create_task(worker())
+
+
+async def _one(work: _Work, name: str) -> None:
+    """One issue. Its trajectory is named after all that decides what is asked, so that a killed one is gone on with."""
+    candidates = candidates_of(work.store, work.run, name)
+    if not candidates:
+        work.tell(f"{name}: it has no candidate")
+        return
+    known = stored_evidence(work.store, work.run, name)
+    task = await _world(work, name)
+    pen = Pen(
+        await asyncio.to_thread(work.store.journal, work.run, name),
+        _trajectory(candidates, known, work.settings),
+    )
+    base = Base(work.backend, task, work.limits, work.tell)
+    sandbox = JournaledSandbox(base, pen, "sandbox", cheap_copies=base.cheap_copies)
+    try:
+        evidence = await gather_evidence(
+            JournaledModel(_model(work, name), pen),
+            sandbox,
+            task,
+            candidates,
+            work.settings,
+            known=known,
+            trajectories=trajectories_of(work.store, work.run, name, candidates),
+        )
+    finally:
+        await pen.drain()
+        await sandbox.close()
+        await base.close()
+    await work.store.put_trajectory(work.run, name, pen.trajectory, ending=Ending.FINISHED, is_result=True)
+    await work.store.put_result(work.run, name, "evidence", "all", evidence_to_json(evidence))
+    work.tell(f"{name}: {_said(evidence)}")
+
+
+async def _world(work: _Work, name: str) -> Task:
+    """The task as it was made for its attempts; made again where its files are gone, or it comes from elsewhere."""
+    body = json.loads(work.store.task(work.run, name).body)
+    if "snapshot" in body:
+        task = task_from_json(body)
+        if task.snapshot.tree.is_dir():
+            return task
+    return await work.worlds.task(instance_of(body))
+
+
+def _trajectory(candidates: Sequence[Candidate], known: Evidence | None, settings: SelectionSettings) -> str:
+    about = [[c.id, c.patch, c.test.text if c.test else ""] for c in candidates]
+    before = evidence_to_json(known) if known else ""
+    return f"selection-{digest(json.dumps([about, before, to_json(settings)]))[:8]}"
+
+
+def _model(work: _Work, task: str) -> Model:
+    if work.minds is None:
+        return _Nobody()
+    return work.minds.of(f"issue {task}", work.store.totals(work.run, task))[0]
+
+
+class _Nobody:
+    """Who answers where no model was named: the settings ask for nothing that needs one."""
+
+    name = "nobody"
+
+    async def ask(self, request: Request, at: str = "") -> Reply:
+        raise Refused("no model was named for gathering evidence: say --model NAME")
+
+
+def _said(evidence: Evidence) -> str:
+    applies = sum(bool(v) for v in evidence.applies.values())
+    tested = sum(not regression.error for regression in evidence.regressions.values())
+    words = [f"{applies} of {len(evidence.candidates)} candidates apply", f"{tested} ran existing tests"]
+    if evidence.tests:
+        words.append(f"{len(evidence.tests)} generated tests")
+    gaps = [f"{kind}: {why}" for kind, why in sorted(evidence.gaps.items())]
+    errors = sorted({regression.error for regression in evidence.regressions.values() if regression.error})
+    return "; ".join([*words, *gaps, *errors])

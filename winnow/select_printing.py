@@ -1,0 +1,163 @@
+"""Selections, comparisons and curves as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from selection import Card, Ranking, Reliability, Weights, card_text
+
+from .figures_bootstrap import Estimate
+from .select_compare import Comparison, Cost
+from .select_issues import Weighable
+
+Chosen = Mapping[str, tuple[Weighable, Ranking]]
+"""Of each issue what it was chosen from, and the ranking."""
+
+
+def print_choices(console: Console, strategy: str, chosen: Chosen) -> None:
+    """A line for each issue: who is chosen, how sure that is, whether it is right where that is known, why."""
+    table = _table(f"Chosen by {strategy}", "issue")
+    for column in ("chosen", "sure", "grade", "why"):
+        table.add_column(column, justify="right" if column == "sure" else "left", overflow="fold")
+    for task, (issue, ranking) in chosen.items():
+        sure = "" if ranking.confidence is None else f"{ranking.confidence:.0%}"
+        table.add_row(
+            task, escape(ranking.chosen or "nothing"), sure, _grade(issue, ranking), escape(ranking.why)
+        )
+    console.print(table)
+
+
+def print_card(console: Console, task: str, card: Card, patch: str) -> None:
+    """One issue's card, then its patch."""
+    console.print(f"\n{task}", style="bold", highlight=False, markup=False)
+    console.print(card_text(card), highlight=False, markup=False, soft_wrap=True)
+    if patch:
+        console.print("\n  the patch:", highlight=False)
+        console.out(patch, highlight=False)
+
+
+def print_missing(console: Console, rankings: Iterable[tuple[str, Ranking]]) -> None:
+    """What evidence was missing, by what is said of it, and on how many issues."""
+    counts: dict[str, int] = {}
+    for _, ranking in rankings:
+        for phrase in ranking.missing:
+            kind = phrase.split(": ", 1)[0]
+            counts[kind] = counts.get(kind, 0) + 1
+    if counts:
+        said = "; ".join(f"{kind} on {number} issues" for kind, number in counts.items())
+        console.print(
+            f"Missing in whole or in part, which never ranks up: {said}.", style="yellow", highlight=False
+        )
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """All strategies side by side."""
+    console.print(
+        f"{found.issues} issues, {found.graded} with grades; {found.mixed} have right and wrong candidates, "
+        f"and only there choosing matters. Coverage {_interval(found.coverage)}.",
+        highlight=False,
+    )
+    table = _table("Strategies: % of issues, 95 % intervals by bootstrap over issues", "strategy")
+    for column in ("resolved", "efficiency", "winnow is better by"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in found.rows:
+        better = "" if row.behind is None else _short(row.behind, "+")
+        table.add_row(
+            row.strategy, _short(row.resolved), _short(row.efficiency) if row.efficiency else "", better
+        )
+    console.print(table)
+    console.print()
+    table = _table("What they had, and what it took", "strategy")
+    for column in ("chose", "ungraded", "evidence lacking", "all of it"):
+        table.add_column(column, justify="right")
+    table.add_column("evidence cost")
+    for row in found.rows:
+        numbers = (row.chosen, row.ungraded, row.lacking, row.blind)
+        table.add_row(row.strategy, *(str(number) if number else "" for number in numbers), _cost(row.cost))
+    console.print(table)
+    console.print(
+        "efficiency: resolved / coverage. random: the mean over all draws. oracle: knows the grades. The differences are "
+        "paired. lacking: issues where some of what a strategy looks at is missing; all of it: only ties decide there.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def print_reliability(console: Console, found: Reliability | None, weights: Weights) -> None:
+    """How sure winnow said it was, against how often it was right."""
+    if found is None:
+        return
+    where = "fitted" if weights.data else "priors, not calibrated: `winnow select --fit` does it"
+    table = _table(f"How sure winnow is of its choices, and how often it is right ({where})", "said")
+    for column in ("choices", "mean said", "right"):
+        table.add_column(column, justify="right")
+    for each in found.bins:
+        table.add_row(
+            f"{each.low:.0%} to {each.high:.0%}", str(each.choices), f"{each.said:.0%}",
+            f"{each.right} ({each.right / each.choices:.0%})",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        f"Brier score {found.brier:.3f} (0: always right and sure; 0.25: always one half)", highlight=False
+    )
+
+
+def print_curves(console: Console, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    """Best@K: a row for each strategy, a column for each K."""
+    ks = [k for k, _ in next(iter(curves.values()), ())]
+    table = _table("Best@K: resolved when choosing among K candidates", "strategy")
+    for k in ks:
+        table.add_column(str(k), justify="right")
+    for name, points in curves.items():
+        table.add_row(name, *(f"{share:.1%}" for _, share in points))
+    console.print(table)
+
+
+def print_weights(console: Console, weights: Weights) -> None:
+    """The weights and where each comes from."""
+    table = _table(weights.source, "feature")
+    table.add_column("weight", justify="right")
+    table.add_column("source", overflow="fold")
+    table.add_row("(intercept)", f"{weights.intercept:+.2f}", "")
+    for name, weight in weights.features.items():
+        table.add_row(name, f"{weight.weight:.2f}", escape(weight.source))
+    console.print(table)
+    for name, figure in weights.fit.items():
+        console.print(f"{name}: {figure:g}", highlight=False)
+
+
+def _cost(cost: Cost) -> str:
+    if not cost.recorded:
+        return "not recorded"
+    if not (cost.calls or cost.executions):
+        return "nothing"
+    return f"${cost.usd:.4f}, {cost.calls} calls, {cost.executions} executions"
+
+
+def _grade(issue: Weighable, ranking: Ranking) -> str:
+    if ranking.chosen is None:
+        return ""
+    grade = issue.grades.get(ranking.chosen)
+    return "" if grade is None else "resolves" if grade else "does not resolve"
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.1%} {_ends(found)}"
+
+
+def _ends(found: Estimate, sign: str = "") -> str:
+    return f"[{found.low:{sign}.1%}, {found.high:{sign}.1%}]"
+
+
+def _short(found: Estimate, sign: str = "") -> str:
+    return f"{100 * found.value:{sign}.1f} [{100 * found.low:{sign}.0f}, {100 * found.high:{sign}.0f}]"
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="fold", min_width=min(16, 4 * len(first)))
+    return table
