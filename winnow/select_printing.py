@@ -80,8 +80,8 @@ def print_comparison(console: Console, found: Comparison) -> None:
         table.add_row(row.strategy, *(str(number) if number else "" for number in numbers), _cost(row.cost))
     console.print(table)
     console.print(
-        "efficiency: resolved / coverage. random: the mean over all draws. oracle: knows the grades. The differences are "
-        "paired. lacking: issues where some of what a strategy looks at is missing; all of it: only ties decide there.",
+        "efficiency: resolved / coverage. random: the mean over all draws. oracle: knows the grades. Differences "
+        "are paired. lacking: issues where some of what a strategy looks at is missing; all of it: only ties decide.",
         style="dim",
         highlight=False,
     )
