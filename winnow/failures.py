@@ -32,8 +32,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .grade_official import NoOfficial
     from .journaled_sandbox import WorldDrifted
     from .pipeline import WorldFailed
-    from .select_command import CannotSelect
-    from .select_fit import CannotFit
+    from .select_errors import CannotFit, CannotSelect
     from .solving import CannotApply, Interrupted
     from .worlds import NoBackend
 

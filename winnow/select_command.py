@@ -31,9 +31,10 @@ from store import Store
 from .configuration_sources import configured
 from .importing import import_predictions
 from .paths import open_users_store
-from .select_compare import ORACLE, OURS, Comparison, compare, strategies_with
+from .select_compare import ORACLE, OURS, compare, strategies_with
 from .select_curves import best_at
-from .select_fit import CannotFit, examples_of, fit
+from .select_errors import CannotFit, CannotSelect
+from .select_fit import examples_of, fit
 from .select_gather import Gathering, gather_run
 from .select_issues import Weighable, weighable
 from .select_printing import (
@@ -51,10 +52,6 @@ from .stored import ranking_to_json
 
 CARDS = 3
 """Issues of which a card is printed without being asked for one."""
-
-
-class CannotSelect(Exception):
-    """There is nothing to choose from; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +273,3 @@ def _fit(asked: Asked, issues: Sequence[Weighable], weights: Weights, console: C
         f"Written to {asked.out}: `winnow select RUN --weights {asked.out}` uses it.", highlight=False
     )
     return 0
-
-
-__all__ = ["Asked", "CannotSelect", "Comparison", "select"]

@@ -13,15 +13,12 @@ from typing import Any
 
 from selection import FEATURES, Weight, Weights, features_of
 
+from .select_errors import CannotFit
 from .select_issues import Weighable
 
 FOLDS = 10
 FEWEST_ISSUES = 5
 """Issues with right and wrong candidates that a fit needs: with fewer there is nothing to check it on."""
-
-
-class CannotFit(Exception):
-    """Nothing can be fitted; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

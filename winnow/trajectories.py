@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Sequence
 
+from agent import Candidate
 from selection import Trajectory, trajectory_of
 from store import Store
 
 from .export_conversations import conversations
+from .grade_audit import KIND as AUDIT
 
 
-def trajectories(
-    store: Store,
-    run: str,
-    task: str,
-    candidates: Iterable[str],
-    flags: Mapping[str, Sequence[str]] | None = None,
+def trajectories_of(
+    store: Store, run: str, task: str, candidates: Sequence[Candidate]
 ) -> dict[str, Trajectory]:
-    """By candidate id, of those that have any conversation in the run: its parts in the order in which they ended.
+    """By candidate id: its conversations in the order in which they ended, with what the audit found, if there was one.
 
-    flags: what an audit found in each (`winnow.audit`).
+    Imported candidates have no journal: theirs are empty.
     """
+    flags = {row.name: json.loads(row.body).get("flags", ()) for row in store.results(run, task, AUDIT)}
     found = {}
-    for name in candidates:
-        messages = [message for part in conversations(store, run, task, name) for message in part.messages]
-        if messages:
-            found[name] = trajectory_of(messages, (flags or {}).get(name, ()))
+    for candidate in candidates:
+        messages = [m for part in conversations(store, run, task, candidate.id) for m in part.messages]
+        found[candidate.id] = trajectory_of(messages, flags.get(candidate.id, ()))
     return found
