@@ -84,9 +84,14 @@ async def install_dependencies(bench: Bench, plan: Plan) -> Left:
     return left
 
 
-async def install_project(bench: Bench, plan: Plan) -> None:
-    """The project itself, so that its source in the repository is what is imported. Raises StepFailed."""
+async def install_project(bench: Bench, plan: Plan, name: str) -> None:
+    """The project itself, so that its source in the repository is what is imported. name: of its distribution, ""
+    where that is not known. Raises StepFailed.
+    """
     step = f"installing the project ({plan.install})"
+    if plan.install in ("develop", "path") and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        # A copy that a test tool depends on would be found before the source.
+        await bench.tried(f"{_PYTHON} -m pip uninstall -q -y {name}", timeout=_SECONDS)
     if plan.install == "editable":
         words = ["--no-deps", "--config-setting", "editable_mode=compat", "-e", "."]
         await _install(bench, plan, *words, step=step)

@@ -41,6 +41,7 @@ from .test_ways import TestWay, test_ways
 from .trying import GOOD, Trial, try_tests
 from .version_choice import Choice, Minor
 from .ways import Way, undated, ways_to_build
+from .wishes import wishes_of
 
 _STAMP = "/tmp/winnow-stamp"
 _NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
@@ -207,7 +208,8 @@ class _Making:
             await self._tag(bench)
             await bench.run(f"touch {_STAMP}; sleep 0.02", step="starting")
             before = await _listing(bench)
-            await install_project(bench, plan)
+            wishes = wishes_of(order.reading.texts, order.reading.files, version_of(plan))
+            await install_project(bench, plan, wishes.name)
             if plan.install == "path" or (plan.install == "script" and not plan.setup):
                 await _put_on_path(bench, order.snapshot.tree)
             await _check_imports(bench, order.snapshot.tree)

@@ -1,0 +1,63 @@
+"""`winnow build` from the command line: a sentence for each row that cannot be built, and the exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.overlay
+
+
+def build(tmp_path: Path, *words: str) -> subprocess.CompletedProcess:
+    row = {
+        "instance_id": "own__name-1",
+        "repo": "own/name",
+        "base_commit": "0" * 40,
+        "problem_statement": "an issue",
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "mirrors").mkdir()
+    words = (
+        "build",
+        str(tmp_path / "rows.jsonl"),
+        "--sandbox",
+        "overlay",
+        "--repos",
+        str(tmp_path / "mirrors"),
+        *words,
+    )
+    command = [sys.executable, "-c", "from winnow.cli import main; main()", *words]
+    env = {**os.environ, "WINNOW_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+
+
+@pytest.fixture(autouse=True)
+async def overlay():
+    from sandbox import probe_overlay
+
+    if not (probe := await probe_overlay()).works:
+        pytest.skip(f"overlay: {probe.why}")
+
+
+def test_a_row_without_its_repository_is_a_sentence(tmp_path):
+    done = build(tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "failed" in done.stdout and "has commit 000000000000 of own/name" in done.stdout
+    assert "0 of 1 worlds are built" in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_no_recipe_and_no_dataset_are_the_users_errors(tmp_path):
+    done = build(tmp_path, "--recipe", str(tmp_path / "none"))
+    assert done.returncode in (2, 3) and "Traceback" not in done.stdout + done.stderr
+    command = [
+        sys.executable,
+        "-c",
+        "from winnow.cli import main; main()",
+        "build",
+        str(tmp_path / "no.jsonl"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
