@@ -27,7 +27,7 @@ class Gold:
     files: hidden test files by path relative to the repository, content None where one is to be deleted.
     fail_to_pass, pass_to_pass: names of tests that must pass. test_command, test_format: how to run them; None: the
     recipe's, on the files in `run`, or on all the hidden files where that is empty.
-    script: a shell script instead, which puts the hidden tests in place itself; `files` are then as they were before.
+    script: a shell script instead; a row's own puts the hidden tests in place itself, `files` are as they were before.
     log_parser, repo, version: how the official harness reads what the script prints.
     """
 
@@ -52,9 +52,10 @@ class Gold:
         return self.run or tuple(path for path in there if PurePosixPath(path).name not in _NO_TESTS)
 
 
-def gold_of(task: Task, reference: Reference) -> Gold:
+def gold_of(task: Task, reference: Reference, official: str = "") -> Gold:
     """The row's reference as what is run against a candidate in this task's world; its own patch is not looked at.
 
+    official: a script that runs its tests where the row says nothing of how they are run.
     Raises CannotGrade: the test patch does not apply, no test is named, nothing says how tests are run.
     """
     files = _hidden_files(task, reference)
@@ -64,13 +65,13 @@ def gold_of(task: Task, reference: Reference) -> Gold:
     if not wanted and not kept:
         raise CannotGrade(f"{reference.id} names no test that is to pass: nothing can be proved")
     command = reference.test_command or None
-    if reference.eval_script:
+    if reference.eval_script or (official and not command):
         return Gold(
-            files={path: _before(task, path) for path in files},
+            files={path: _before(task, path) for path in files} if reference.eval_script else files,
             fail_to_pass=wanted,
             pass_to_pass=kept,
             test_format=reference.test_format or None,
-            script=reference.eval_script,
+            script=reference.eval_script or official,
             log_parser=reference.log_parser,
             repo=reference.repo,
             version=reference.version,

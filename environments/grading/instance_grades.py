@@ -13,6 +13,7 @@ from ..patches import Change, PatchFails, changes_of
 from ..task import Task
 from .gold import CannotGrade, Gold, gold_of
 from .machinery import test_machinery
+from .official_command import official_script
 from .trial import Copies, Verdict, is_kept, try_changes
 from .verdicts import Findings, Grade, NamedOutcome, Word
 
@@ -37,7 +38,8 @@ async def grade_instance(
     What cannot be graded, or applied, is a grade too. Raises SandboxError where the world fails.
     """
     try:
-        gold = await asyncio.to_thread(gold_of, task, reference)
+        script = await official_script(task, reference)
+        gold = await asyncio.to_thread(gold_of, task, reference, script)
     except CannotGrade as error:
         return not_graded(str(error), patch, dataset)
     try:
