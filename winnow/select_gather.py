@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import Candidate, Ending
+from agent import Candidate, Ending, together
 from environments import Task
 from models import Model, Refused, Reply, Request
 from models.protocol import digest
@@ -100,9 +100,7 @@ async def _all(work: _Work, tasks: Sequence[str], at_once: int) -> None:
             except WORLD_FAULTS as error:
                 work.tell(f"{task}: no evidence: {error}")
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(at_once, len(tasks))):
-            group.create_task(worker())
+    await together([worker() for _ in range(min(at_once, len(tasks)))])
 
 
 async def _one(work: _Work, name: str) -> None:
@@ -118,7 +116,7 @@ async def _one(work: _Work, name: str) -> None:
         _trajectory(candidates, known, work.settings),
     )
     base = Base(work.backend, task, work.limits, work.tell)
-    sandbox = JournaledSandbox(base, pen, "sandbox", cheap_copies=base.cheap_copies)
+    sandbox = JournaledSandbox(base.sandbox, pen, "sandbox", cheap_copies=base.cheap_copies)
     try:
         evidence = await gather_evidence(
             JournaledModel(_model(work, name), pen),
