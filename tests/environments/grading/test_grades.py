@@ -1,5 +1,7 @@
 """A candidate's grade, from real test runs in real sandboxes: each verdict, each part of a row that decides it."""
 
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -141,3 +143,43 @@ def _deleted(path):
     body = "".join(f"-{line}\n" for line in TESTS.splitlines())
     head = f"diff --git a/{path} b/{path}\ndeleted file mode 100644\n--- a/{path}\n+++ /dev/null\n"
     return head + f"@@ -1,{len(TESTS.splitlines())} +0,0 @@\n{body}"
+
+
+class Counted:
+    """Copies of a world that can tell how many there were before them, or that die."""
+
+    def __init__(self, base, deaths=0):
+        self.base, self.deaths, self.made = base, deaths, 0
+
+    async def copy(self, name):
+        sandbox = await self.base.copy(name)
+        await sandbox.write("/tmp/copies-before", str(self.made).encode())
+        self.made += 1
+        if self.made <= self.deaths:
+            os.kill(sandbox.pid, signal.SIGKILL)
+        return sandbox
+
+
+async def test_flaky_tests_are_named_and_the_first_run_decides(projects, prepared):
+    project = projects["unittest"]
+    moody = HIDDEN.replace("double(0), 0)", "open('/tmp/copies-before').read(), '0')")
+    row = replace(project.reference, test_patch=project.diff({MODULE: moody}))
+    async with prepared(project.task) as base:
+        grade = await grade_instance(Counted(base), project.task, row, row.patch, repeats=3)
+        steady = await grade_instance(base, project.task, project.reference, row.patch, repeats=2)
+    assert grade.resolved and grade.flaky == (project.reference.fail_to_pass[1],) and grade.repeats == 3
+    assert steady.resolved and steady.flaky == () and steady.repeats == 2
+
+
+async def test_a_sandbox_that_dies_is_tried_once_more(projects, prepared):
+    project = projects["unittest"]
+    async with prepared(project.task) as base:
+        once = await grade_instance(
+            Counted(base, deaths=1), project.task, project.reference, project.reference.patch
+        )
+        twice = await grade_instance(
+            Counted(base, deaths=2), project.task, project.reference, project.reference.patch
+        )
+    assert once.resolved
+    assert twice.verdict == "broken" and "end the sandbox" in twice.reason
+    assert set(twice.fail_to_pass.values()) == {"missing"}
