@@ -18,7 +18,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         SetupFailed,
         WorldWrong,
     )
-    from environments.building import BuildFailed
+    from environments.building import BuildFailed, WrongRecipe
     from models import ModelError
     from sandbox import SandboxError, WrongRoot
     from selection import WrongWeights
@@ -48,7 +48,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights)
+    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):

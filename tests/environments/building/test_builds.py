@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("builds"),
 ]
+SECRET = "a-password-of-somebody"
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 DAY = "2024-03-01T00:00:00Z"
 MODULE = "def double(x):\n    return 2 * x\n"
@@ -131,14 +132,20 @@ def passed(report):
     return sum(outcome == "passed" for outcome in report.results.values())
 
 
-async def test_a_pyproject_with_a_test_extra_in_a_src_layout(build, world):
+async def test_a_pyproject_with_a_test_extra_in_a_src_layout(build, world, monkeypatch):
+    monkeypatch.setenv(
+        "UV_INDEX_PRIVATE_PASSWORD", SECRET
+    )  # it goes to the build's commands, and nowhere else
     files = {"pyproject.toml": PYPROJECT, "src/twice/__init__.py": MODULE, "tests/test_twice.py": TEST}
     task, report, notes = await build(files)
     assert report.whole and passed(report) == 2 and notes == ()
     assert task.recipe.network == "none" and task.recipe.env["VIRTUAL_ENV"] == "/opt/env"
     assert not (task.snapshot.tree / "src/twice.egg-info").is_symlink()
     listed = [path.name for path in (world[1] / "dependencies").iterdir() if not path.name.startswith(".")]
-    # The same again is there at once; a change of the source alone shares the dependencies.
+    assert not [
+        path for path in world[1].rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
+    # A change of the source alone shares the dependencies.
     again, report, _ = await build({**files, "README": "changed"}, name="fork")
     assert again.snapshot.head != task.snapshot.head and passed(report) == 2
     assert [
