@@ -73,12 +73,24 @@ def outcome(where: Path, run: str) -> dict:
                     if not s.key.branch.endswith("(tree)")
                 },
                 "endings": {
-                    t.trajectory: (t.ending, t.is_result, t.body) for t in store.trajectories(run, task)
+                    t.trajectory: (t.ending, t.is_result, timeless(json.loads(t.body or "0")))
+                    for t in store.trajectories(run, task)
                 },
-                "results": {(r.kind, r.name): r.body for r in store.results(run, task) if r.kind != "issue"},
+                "results": {
+                    (r.kind, r.name): timeless(json.loads(r.body))
+                    for r in store.results(run, task)
+                    if r.kind != "issue"
+                },
             }
             for task in store.task_names(run)
         }
+
+
+def timeless(body: object) -> object:
+    """What is stored without how long it took."""
+    if isinstance(body, dict):
+        return {key: timeless(value) for key, value in body.items() if key != "seconds"}
+    return [timeless(value) for value in body] if isinstance(body, list) else body
 
 
 def said(step: Step) -> object:
