@@ -61,6 +61,7 @@ class Builder:
         self._tell = tell
         self._turns = asyncio.Semaphore(max(1, at_once))
         self._index = read_index()
+        self._not_to_be_had: set[tuple[int, int]] = set()
 
     async def task(self, instance: Instance) -> Task:
         """The row's task, its world made where nobody made it before; minutes then, else milliseconds.
@@ -194,11 +195,12 @@ class Builder:
     ) -> tuple[dict[tuple[int, int], Interpreter], tuple[Choice, ...]]:
         """The version that is asked for, from uv's downloads; what is nearest here where it cannot be had."""
         minor = minor_of(wanted)
-        if minor is None or minor not in RELEASED:
+        if minor is None or minor not in RELEASED or minor in self._not_to_be_had:
             return interpreters, choices
         self._tell(f"downloading Python {minor[0]}.{minor[1]}")
         got = await asyncio.to_thread(download, f"{minor[0]}.{minor[1]}", self._folder / "interpreters")
         if got is None:
+            self._not_to_be_had.add(minor)
             return interpreters, choices
         return {**interpreters, got.minor: got}, (Choice(got.minor, f"Python {wanted} is asked for"),)
 
