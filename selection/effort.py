@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models import Model, Reply, Request
@@ -15,57 +17,58 @@ class Meter:
     """Counts by kind of evidence. Calls and executions that a journal answers count too: they were paid once."""
 
     def __init__(self, before: Mapping[str, Effort] | None = None):
-        self._spent: dict[str, Effort] = dict(before or {})
+        self._before = dict(before or {})
+        self._replies: dict[str, list[Reply]] = defaultdict(list)
+        self._executions: Counter[str] = Counter()
 
     @property
     def spent(self) -> Mapping[str, Effort]:
-        return dict(self._spent)
+        """With what was spent before, by kind in alphabetical order."""
+        used = {
+            *self._before,
+            *self._executions,
+            *(kind for kind, replies in self._replies.items() if replies),
+        }
+        return {kind: self._of(kind) for kind in sorted(used)}
 
     def model(self, inner: Model, kind: str) -> Model:
-        return _CountedModel(inner, self, kind)
+        return _CountedModel(inner, self._replies[kind].append)
 
     def sandbox(self, inner: Sandbox, kind: str) -> Sandbox:
-        return _CountedSandbox(inner, self, kind)
+        return _CountedSandbox(inner, lambda: self._executions.update([kind]))
 
-    def asked(self, kind: str, reply: Reply) -> None:
-        tokens = reply.usage.prompt + reply.usage.completion
-        self._add(kind, calls=1, tokens=tokens, cost=reply.cost or 0.0, seconds=reply.seconds)
-
-    def ran(self, kind: str, result: Result) -> None:
-        self._add(kind, executions=1, seconds=result.seconds)
-
-    def _add(self, kind: str, **more: Any) -> None:
-        old = self._spent.get(kind, Effort())
-        self._spent[kind] = Effort(
-            old.calls + more.get("calls", 0),
-            old.executions + more.get("executions", 0),
-            old.tokens + more.get("tokens", 0),
-            old.cost + more.get("cost", 0.0),
-            old.seconds + more.get("seconds", 0.0),
+    def _of(self, kind: str) -> Effort:
+        replies, old = self._replies[kind], self._before.get(kind, Effort())
+        return Effort(
+            calls=old.calls + len(replies),
+            executions=old.executions + self._executions[kind],
+            tokens=old.tokens + sum(reply.usage.prompt + reply.usage.completion for reply in replies),
+            # Exactly rounded: the order in which replies arrive must not show in the sum.
+            cost=math.fsum([old.cost, *(reply.cost or 0.0 for reply in replies)]),
         )
 
 
 class _CountedModel:
-    def __init__(self, inner: Model, meter: Meter, kind: str):
+    def __init__(self, inner: Model, count: Callable[[Reply], None]):
         self.name = inner.name
-        self._inner, self._meter, self._kind = inner, meter, kind
+        self._inner, self._count = inner, count
 
     async def ask(self, request: Request, at: str = "") -> Reply:
         reply = await self._inner.ask(request, at=at)
-        self._meter.asked(self._kind, reply)
+        self._count(reply)
         return reply
 
 
 class _CountedSandbox:
     """Files that are written and read are no executions."""
 
-    def __init__(self, inner: Sandbox, meter: Meter, kind: str):
+    def __init__(self, inner: Sandbox, count: Callable[[], None]):
         self.name, self.cheap_copies = inner.name, inner.cheap_copies
-        self._inner, self._meter, self._kind = inner, meter, kind
+        self._inner, self._count = inner, count
 
     async def run(self, command: str, **options: Any) -> Result:
         result = await self._inner.run(command, **options)
-        self._meter.ran(self._kind, result)
+        self._count()
         return result
 
     async def read(self, path: str, limit: int | None = None) -> bytes:
@@ -75,7 +78,7 @@ class _CountedSandbox:
         await self._inner.write(path, content, mode)
 
     async def copy(self, name: str, **options: Any) -> Sandbox:
-        return _CountedSandbox(await self._inner.copy(name, **options), self._meter, self._kind)
+        return _CountedSandbox(await self._inner.copy(name, **options), self._count)
 
     async def close(self) -> None:
         await self._inner.close()

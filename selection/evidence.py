@@ -171,13 +171,15 @@ class PatchFacts:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What gathering one kind of evidence took: model calls, executions, tokens, USD, seconds of steps."""
+    """What gathering one kind of evidence took: model calls, executions, tokens, USD.
+
+    No times (the journal has them): evidence is the same however often a run was killed.
+    """
 
     calls: int = 0
     executions: int = 0
     tokens: int = 0
     cost: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

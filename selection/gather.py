@@ -345,7 +345,8 @@ async def _tournament(work: _Work, evidence: Evidence) -> Evidence:
 
 def _unseen(work: _Work, evidence: Evidence) -> Evidence:
     """With a word on candidates whose trajectory a judge would have been shown, had it been known."""
-    without = [c.id for c in evidence.candidates if c.patch.strip() and c.id not in work.trajectories]
+    seen = {name for name, trajectory in work.trajectories.items() if trajectory.turns}
+    without = [c.id for c in evidence.candidates if c.patch.strip() and c.id not in seen]
     return _with_gap(evidence, "trajectories", f"not known of {', '.join(without)}" if without else "")
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent import AttemptSettings
 
-from .evidence import EXISTING, JUDGE, MACHINE, MATCHES, REPRODUCTION
+from .evidence import EXISTING, JUDGE, MACHINE, MATCHES, REPRODUCTION, SIGNALS
 
 Isolation = Literal["auto", "fresh"]
 
@@ -125,6 +125,17 @@ class SelectionSettings(BaseModel):
 
         strategy(name)
         return name
+
+    @property
+    def looks_at_trajectories(self) -> bool:
+        """Whether any of the evidence, or the strategy, is about how the candidates were made."""
+        from .strategies import ALIASES, USES
+
+        return (
+            self.judge
+            or self.tournament
+            or SIGNALS in USES.get(ALIASES.get(self.strategy, self.strategy), ())
+        )
 
     def gathering(self, kinds: Iterable[str]) -> SelectionSettings:
         """These settings with each of these kinds of evidence (selection.KINDS) gathered, as little as makes sense."""

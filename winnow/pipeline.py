@@ -27,6 +27,7 @@ from .minds import Minds
 from .pen import Pen
 from .progress import View
 from .stored import evidence_to_json, ranking_to_json, to_json
+from .trajectories import trajectories_of
 
 T = TypeVar("T")
 
@@ -188,9 +189,17 @@ async def _weigh(job: Job, candidates: Sequence[Candidate]) -> Evidence:
     answers to the old one stay true of the old one.
     """
     about = digest(json.dumps([[c.id, c.patch, c.test.text if c.test else ""] for c in candidates]))[:8]
+    settings, store = job.tools.configuration.selection, job.tools.store
+    trajectories = (
+        await asyncio.to_thread(trajectories_of, store, job.tools.run, job.task.id, candidates)
+        if settings.looks_at_trajectories
+        else None
+    )
 
     async def work(model: Model, sandbox: Sandbox) -> Evidence:
-        return await gather_evidence(model, sandbox, job.task, candidates, job.tools.configuration.selection)
+        return await gather_evidence(
+            model, sandbox, job.task, candidates, settings, trajectories=trajectories
+        )
 
     name = f"selection-{about}"
     evidence = await _trajectory(job, name, work)
