@@ -23,11 +23,12 @@ from .evidence import (
     REPRODUCTION,
     SIGNALS,
     Evidence,
+    Regression,
+    Signals,
 )
 from .rates import gated
 from .test_quality import qualities
 from .votes import counting, distinct, passes
-from .worth_choosing import worth
 
 AGREEMENT, STEPS, PATCH = "agreement", "steps", "patch"
 FEATURES = (
@@ -109,16 +110,12 @@ def _generated(evidence: Evidence) -> dict[str, Feature | None]:
 def _existing(evidence: Evidence) -> dict[str, Feature | None]:
     """1 where no existing test breaks; -0.25, -0.5, -0.75, -1 for 1, 2, 4, 8 broken ones and more.
 
-    Tests that every candidate breaks do not count, where there are `ALL_BREAK` different patches: the issue seems to
-    ask for it, or it says nothing between them.
+    Tests that every candidate breaks do not count.
     """
-    known = {n: r for n, r in evidence.regressions.items() if not r.error and r.known}
-    fit = [c for c in evidence.candidates if c.patch.strip() and evidence.applies.get(c.id)]
-    broken = [frozenset(known[c.id].broken) for c in fit if c.id in known]
-    by_all = frozenset.intersection(*broken) if broken and len(distinct(fit)) >= ALL_BREAK else frozenset()
+    by_all = _broken_by_all(evidence)
     found: dict[str, Feature | None] = {}
     for candidate in evidence.candidates:
-        regression = known.get(candidate.id)
+        regression = _known(evidence).get(candidate.id)
         if regression is None:
             found[candidate.id] = None
             continue
@@ -130,6 +127,21 @@ def _existing(evidence: Evidence) -> dict[str, Feature | None]:
             value, f"breaks {count or 'none'} of {regression.known} existing tests{also}"
         )
     return found
+
+
+def _known(evidence: Evidence) -> Mapping[str, Regression]:
+    return {name: found for name, found in evidence.regressions.items() if not found.error and found.known}
+
+
+def _broken_by_all(evidence: Evidence) -> frozenset[str]:
+    """Existing tests that every candidate breaks, where there are `ALL_BREAK` different patches.
+
+    The issue seems to ask for that, or the test is out of step; in any case it says nothing between the candidates.
+    """
+    fit = [c for c in evidence.candidates if c.patch.strip() and evidence.applies.get(c.id)]
+    known = _known(evidence)
+    broken = [frozenset(known[c.id].broken) for c in fit if c.id in known]
+    return frozenset.intersection(*broken) if broken and len(distinct(fit)) >= ALL_BREAK else frozenset()
 
 
 def _reproduction(evidence: Evidence) -> dict[str, Feature | None]:
@@ -203,12 +215,13 @@ def _machine(evidence: Evidence) -> dict[str, Feature | None]:
 
 
 def _agreement(evidence: Evidence) -> dict[str, Feature | None]:
-    """The share of the others that came to the same answer; nobody agrees with what is not worth choosing.
+    """The share of the others that came to the same answer; nobody agrees with a failing one.
 
-    Only candidates worth choosing are asked, so that copies of a failing one change nothing. Never below 0: nobody
-    agreeing is no mark against a patch.
+    Failing: it breaks an existing test that not all break, or passes no generated test that counts although there is
+    one. Only the others are asked, so that copies of a failing candidate change nothing. Never below 0: that nobody
+    agrees is no mark against a patch.
     """
-    fit = [candidate.id for candidate in evidence.candidates if worth(candidate, evidence)[0]]
+    fit = _not_failing(evidence)
     count = behaviours if evidence.tests or evidence.reproductions else programs
     sizes = count(evidence, fit)
     if not any(sizes[name] > 1 for name in fit):
@@ -217,10 +230,28 @@ def _agreement(evidence: Evidence) -> dict[str, Feature | None]:
     return {
         name: Feature(
             max(size - 1, 0) / others,
-            f"{max(size - 1, 0)} of {others} others worth choosing come to the same",
+            f"{max(size - 1, 0)} of {others} others that do not fail come to the same",
         )
         for name, size in sizes.items()
     }
+
+
+def _not_failing(evidence: Evidence) -> list[str]:
+    by_all = _broken_by_all(evidence)
+    tests, _ = counting(evidence)
+    names = []
+    for candidate in evidence.candidates:
+        found = evidence.regressions.get(candidate.id)
+        breaks = found is None or (not found.error and bool(set(found.broken) - by_all))
+        solves = any(passes(evidence.cells.get((candidate.id, test.id))) for test in tests)
+        if (
+            candidate.patch.strip()
+            and evidence.applies.get(candidate.id)
+            and not breaks
+            and (solves or not tests)
+        ):
+            names.append(candidate.id)
+    return names
 
 
 def _signals(evidence: Evidence) -> dict[str, Feature | None]:
@@ -242,13 +273,19 @@ def _signals(evidence: Evidence) -> dict[str, Feature | None]:
 
 
 def _steps(evidence: Evidence) -> dict[str, Feature | None]:
-    """From 1 at no step down to -1 at 64 and more, by the logarithm."""
+    """From nearly 1 at one step down to -1 at 64 and more, by the logarithm."""
     return {
         candidate.id: Feature(1 - 2 * min(1.0, math.log2(1 + signals.steps) / 6), f"{signals.steps} steps")
-        if (signals := evidence.signals.get(candidate.id)) is not None
+        if (signals := _own(candidate, evidence)) is not None
         else None
         for candidate in evidence.candidates
     }
+
+
+def _own(candidate: Candidate, evidence: Evidence) -> Signals | None:
+    """The signals of a trajectory; one without a step (predictions from elsewhere) has none."""
+    signals = evidence.signals.get(candidate.id)
+    return signals if signals is not None and signals.steps else None
 
 
 def _patch(evidence: Evidence) -> dict[str, Feature | None]:

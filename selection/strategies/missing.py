@@ -72,6 +72,6 @@ _HAVE: Mapping[str, Callable[[Evidence], set[str]]] = {
     JUDGE: lambda evidence: set(evidence.judgements),
     MATCHES: _matched,
     MACHINE: _shown,
-    SIGNALS: lambda evidence: set(evidence.signals),
+    SIGNALS: lambda evidence: {name for name, signals in evidence.signals.items() if signals.steps},
     FACTS: lambda evidence: set(evidence.facts),
 }

@@ -46,7 +46,7 @@ FULL = Evidence(
     signals={"attempt-1": Signals("finished", 3, "not sure", ("network",))},
     facts={"attempt-1": PatchFacts(1, 2, ("a.py",), (), "abc")},
     gaps={"judge": "no model"},
-    effort={"matrix": Effort(executions=3, seconds=1.5)},
+    effort={"matrix": Effort(calls=1, executions=3, tokens=9, cost=0.5)},
 )  # fmt: skip
 
 
