@@ -1,4 +1,4 @@
-"""How one attempt is made: context, the testing machine, the editing machine (CodeMonkeys in full).
+"""How one attempt is made: context, testing and editing machine (CodeMonkeys in full), or an agent that calls tools.
 
 May import environments, sandbox and models. Hands on `Candidate`: a patch, the attempt's own test, its
 ending.
@@ -22,10 +22,11 @@ _HOMES = {
     "normalising": "cut_middle normalise",
     "render": "fenced renderer shown_file shown_issue",
     "scripts": "ScriptError parse_script run_script",
-    "settings": "AttemptSettings ContextSettings",
+    "settings": "AttemptSettings ContextSettings ToolSettings",
     "showing": "shown_run stopped top_level",
     "testing": "Tested normaliser write_test",
     "side_by_side": "together",
+    "tool_agent": "tool_attempt",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

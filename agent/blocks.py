@@ -73,7 +73,7 @@ def read_blocks(
     lacks its argument or is not allowed, or where there is none at all.
     """
     blocks: list[Block] = []
-    lines = _without_thought(reply).split("\n")
+    lines = without_thought(reply).split("\n")
     open_at = -1
     for i, line in enumerate(lines):
         name, argument = _opening(line, forms)
@@ -181,7 +181,7 @@ def _unescape(line: str, forms: Mapping[str, Form]) -> str:
     return line[1:] if escaped and _is_marker(line[escaped.end() :], forms) else line
 
 
-def _without_thought(reply: str) -> str:
+def without_thought(reply: str) -> str:
     """Without a leading <think>...</think>, which servers that know no reasoning leave in the text."""
     if reply.lstrip().startswith("<think>") and "</think>" in reply:
         return reply.split("</think>", 1)[1]

@@ -11,9 +11,11 @@ class Ending(StrEnum):
 
     FINISHED = "finished"
     STEP_LIMIT = "step limit"
+    TIME_LIMIT = "time limit"
     CONTEXT_LIMIT = "context limit"
     COST_LIMIT = "cost limit"
     MALFORMED = "malformed replies"
+    STUCK = "stuck"
     KILLED_SANDBOX = "killed its sandbox"
 
     RATE_LIMIT = "rate limit"
@@ -31,9 +33,11 @@ _RESULTS = frozenset(
     {
         Ending.FINISHED,
         Ending.STEP_LIMIT,
+        Ending.TIME_LIMIT,
         Ending.CONTEXT_LIMIT,
         Ending.COST_LIMIT,
         Ending.MALFORMED,
+        Ending.STUCK,
         Ending.KILLED_SANDBOX,
     }
 )

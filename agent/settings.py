@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -76,3 +78,52 @@ class AttemptSettings(BaseModel):
 
     context_window: int = Field(default=128_000, ge=1_000)
     """Tokens of a conversation at most, the next reply included: the attempt stops before there are more."""
+
+
+class ToolSettings(BaseModel):
+    """How one attempt by tools is made. Steps and time limits are R2E-Gym's."""
+
+    model_config = _STRICT
+
+    use: tuple[Literal["bash", "editor", "search"], ...] = ("bash", "editor", "search")
+    """What the agent works with; it always may submit."""
+
+    calls: Literal["auto", "native", "text"] = "auto"
+    """How tools are called. native: as the server knows it; text: one fenced block in each reply; auto: native, and
+    text as soon as the server or the model turns out not to call tools."""
+
+    steps: int = Field(default=40, ge=1)
+    """Model calls at most."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    """Of every call; None leaves it to the server."""
+
+    max_tokens: int | None = Field(default=8_192, ge=64)
+    """Output tokens of a call; None leaves it to the server."""
+
+    command_timeout: float = Field(default=90.0, gt=0)
+    """Seconds for one command."""
+
+    seconds: float | None = Field(default=1_200.0, gt=0)
+    """Seconds that the model's calls and the commands of one attempt take together (waiting for a turn is not
+    counted); None: no limit. The attempt ends after the step that goes beyond."""
+
+    output_chars: int = Field(default=16_000, ge=200)
+    """Characters of one observation at most; more is cut in the middle."""
+
+    issue_chars: int = Field(default=60_000, ge=100)
+    """Characters of the issue that the prompt shows; a longer one is cut in the middle."""
+
+    context_window: int = Field(default=128_000, ge=1_000)
+    """Tokens of the conversation at most, the next reply included. Before there are more, the longest old observations
+    are cut."""
+
+    keep_observations: int = Field(default=3, ge=1)
+    """The last observations, which are cut only where nothing else makes room (the first and the very last never)."""
+
+    unusable: int = Field(default=3, ge=1)
+    """Replies in a row without a usable call that end the attempt."""
+
+    repeats: int = Field(default=3, ge=2)
+    """How often the same steps with the same outcome, or the same content of a file reached by edits, mean that the
+    attempt is stuck: a warning first, the end when it happens again."""
