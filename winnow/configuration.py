@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent import AttemptSettings, ContextSettings
+from agent import AttemptSettings, ContextSettings, ToolSettings
 from selection import SelectionSettings
 
 NONE: Final = object()
@@ -120,10 +120,14 @@ class Configuration(BaseModel):
     preset: str = "codemonkeys"
     """The preset that it was made from."""
     model: ModelSettings
+    way: Literal["codemonkeys", "tools"] = "codemonkeys"
+    """How an attempt is made: by context, a test and edits; or by an agent that calls tools."""
     attempts: int = Field(10, ge=1)
     """Trajectories per issue. CodeMonkeys: 10."""
     context: ContextSettings = Field(default_factory=ContextSettings)
     attempt: AttemptSettings = Field(default_factory=AttemptSettings)
+    tools: ToolSettings = Field(default_factory=ToolSettings)
+    """Of the agent that calls tools."""
     selection: SelectionSettings = Field(default_factory=SelectionSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)

@@ -169,11 +169,11 @@ class JournaledSandbox:
         if step is None:
             step = await self._pen.finish(self._act_and_write(key, parts, text, act))
         self._unseen = []
-        if changes:
-            self._done.append(_Run(changes[0], changes[1], key))
         stored = json.loads(step.answer)
         if "killed" in stored:
-            raise KilledSandbox(stored["killed"])
+            raise KilledSandbox(stored["killed"])  # not done: what follows goes on from the files before it
+        if changes:
+            self._done.append(_Run(changes[0], changes[1], key))
         return stored
 
     async def _act_and_write(

@@ -120,5 +120,6 @@ def window_settings(name: str, said: int | None) -> dict[str, dict[str, int]]:
     return {
         "context": {"context_window": window, "room": room},
         "attempt": {"context_window": window, "max_tokens": min(4_096, window // 4)},
+        "tools": {"context_window": window, "max_tokens": min(8_192, window // 4)},
         "selection": {"context_window": window, "max_tokens": min(8_192, window // 4)},
     }

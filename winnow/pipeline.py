@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from agent import Candidate, Context, Ending, attempt, ending_of, gather_context, together
+from agent import Candidate, Context, Ending, attempt, ending_of, gather_context, together, tool_attempt
 from environments import Task
 from models import Model
 from models.protocol import digest
@@ -134,6 +134,9 @@ async def _job(task: Task, tools: Tools) -> Job:
 
 
 async def _gather(job: Job) -> Context:
+    if job.tools.configuration.way == "tools":
+        return Context(())  # the agent finds its way by itself
+
     async def work(model: Model, sandbox: Sandbox) -> Context:
         return await gather_context(model, job.task, job.tools.configuration.context)
 
@@ -156,7 +159,10 @@ async def _attempts(job: Job, context: Context) -> tuple[list[Candidate], list[F
 
 async def _attempt(job: Job, context: Context, name: str) -> Candidate | Failure:
     async def work(model: Model, sandbox: Sandbox) -> Candidate:
-        return await attempt(model, sandbox, job.task, context, job.tools.configuration.attempt, name)
+        settings = job.tools.configuration
+        if settings.way == "tools":
+            return await tool_attempt(model, sandbox, job.task, settings.tools, name)
+        return await attempt(model, sandbox, job.task, context, settings.attempt, name)
 
     try:
         candidate = await _trajectory(job, name, work)
