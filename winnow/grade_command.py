@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +68,27 @@ class Asked:
     store: str | None
 
 
+@dataclass(frozen=True)
+class _Session:
+    """One call of the command: what was asked, on which rows, for which candidates, in which run of the store."""
+
+    asked: Asked
+    dataset: Dataset
+    candidates: Candidates
+    store: Store
+    run: str
+    console: Console
+
+    def tell(self, sentence: str) -> None:
+        self.console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
 def grade(asked: Asked) -> int:
     """Grade what was asked for; the exit code: 0 done, 1 a dataset that is not as it should be, 3 some could not be."""
     console = Console(stderr=asked.json)
     dataset = read_dataset(asked.dataset, asked.pick)
     for bad in dataset.bad:
-        console.print(f"left out: {bad}", style="yellow", highlight=False, markup=False)
+        console.print(f"left out: {bad}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     store = open_users_store(asked.store)
     run, candidates = _candidates(asked, dataset, store)
     work = plan(candidates, dataset, store, run, again=asked.again, repeats=asked.repeats)
@@ -81,18 +97,19 @@ def grade(asked: Asked) -> int:
             f"{asked.dataset} has no row, or no tests, for any candidate of {run}: is it the dataset that was run?"
         )
     console.print(f"run {run}", style="bold", highlight=False)
-    grades = _work(asked, work, dataset, candidates, store, run, console)
-    ordered = {key: grades[key] for key in _order(candidates, grades)}
-    print_grades(console, ordered)
+    session = _Session(asked, dataset, candidates, store, run, console)
+    found = _work(session, work)
+    grades = {key: found[key] for key in _order(candidates, found)}
+    print_grades(console, grades)
     if asked.official:
-        _official(asked, run, dataset, candidates, ordered, console)
+        _compare(session, grades)
     if asked.what:
         print_flags(console, _flags(store, run, candidates))
     for task in work.without_row[:20]:
         console.print(f"not graded: the dataset has no tests for {task}", style="yellow", highlight=False)
     if asked.json:
-        print(json.dumps({"run": run, "totals": totals(ordered), "grades": _as_json(ordered)}))
-    return _exit_code(asked, ordered)
+        print(json.dumps({"run": run, "totals": totals(grades), "grades": _as_json(grades)}))
+    return _exit_code(asked, grades)
 
 
 def _candidates(asked: Asked, dataset: Dataset, store: Store) -> tuple[str, Candidates]:
@@ -138,16 +155,9 @@ def _validation_run(store: Store, dataset: Dataset) -> str:
     return run
 
 
-def _work(
-    asked: Asked,
-    work: Plan,
-    dataset: Dataset,
-    candidates: Candidates,
-    store: Store,
-    run: str,
-    console: Console,
-) -> dict[tuple[str, str], Grade]:
+def _work(session: _Session, work: Plan) -> dict[tuple[str, str], Grade]:
     """Grade and audit what is asked for, each result kept as soon as it is there; all grades, known ones too."""
+    store, run, console = session.store, session.run, session.console
     grades: dict[tuple[str, str], Grade] = dict(work.known)
     if work.known:
         console.print(f"{len(work.known)} of the grades are in the store already (--again grades them anew)")
@@ -157,40 +167,24 @@ def _work(
         grades[task, candidate] = grade
         console.print(line(task, candidate, grade), highlight=False, markup=False, soft_wrap=True)
 
-    def tell(sentence: str) -> None:
-        console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
-
     async def main() -> None:
         with store.lease(run):
             clean(sandboxes_folder(), run=run)
             for task, candidate, digest in work.nothing:
                 await keep(task, candidate, empty_patch(digest))
             if work.jobs:
-                await _grade_jobs(asked, work, run, keep, tell)
-            for instance in dataset.instances if asked.what else ():
-                for name, patch in candidates.get(instance.id, {}).items():
-                    await audit_candidate(store, run, instance.id, name, patch, instance.repo)
+                await _grade_jobs(session, work, keep)
+            if session.asked.what:
+                await _audit(session)
+            else:
+                store.set_run(run, status="finished", ended=time.time())
 
-    run_until_done(main, tell)
+    run_until_done(main, session.tell)
     return grades
 
 
-def _official(
-    asked: Asked, run: str, dataset: Dataset, candidates: Candidates, grades: Grades, console: Console
-) -> None:
-    """Hand the same candidates to the official harness, and print where its verdicts are others."""
-
-    def tell(sentence: str) -> None:
-        console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
-
-    folder = data_folder() / "official" / run
-    found = run_until_done(
-        lambda: compare(folder, run, dataset, candidates, grades, at_once=asked.at_once, tell=tell), tell
-    )
-    print_comparison(console, found)
-
-
-async def _grade_jobs(asked: Asked, work: Plan, run: str, keep: Keep, tell: Callable[[str], None]) -> None:
+async def _grade_jobs(session: _Session, work: Plan, keep: Keep) -> None:
+    asked, run, tell = session.asked, session.run, session.tell
     backend_name, why = await asyncio.to_thread(choose_backend, asked.sandbox)
     tell(f"sandbox: {why}")
     settings = SandboxSettings(backend=backend_name)  # type: ignore[arg-type]
@@ -206,6 +200,27 @@ async def _grade_jobs(asked: Asked, work: Plan, run: str, keep: Keep, tell: Call
             await grader.grade_all(work.jobs)
     finally:
         await backend.close()
+
+
+async def _audit(session: _Session) -> None:
+    for instance in session.dataset.instances:
+        for name, patch in session.candidates.get(instance.id, {}).items():
+            await audit_candidate(session.store, session.run, instance.id, name, patch, instance.repo)
+
+
+def _compare(session: _Session, grades: Grades) -> None:
+    """Hand the same candidates to the official harness, and print where its verdicts are others."""
+    folder = data_folder() / "official" / session.run
+    work = lambda: compare(  # noqa: E731
+        folder,
+        session.run,
+        session.dataset,
+        session.candidates,
+        grades,
+        at_once=session.asked.at_once,
+        tell=session.tell,
+    )
+    print_comparison(session.console, run_until_done(work, session.tell))
 
 
 def _flags(store: Store, run: str, candidates: Candidates) -> dict[tuple[str, str], list[str]]:
