@@ -26,7 +26,6 @@ _MARKS = {
     "could not be graded": "[yellow]?[/]",
 }
 _HEADS = ("resolved", "partially", "not", "broken", "no patch", "not graded", "strict")
-_WIDEST = 12  # candidates that still have a column each
 _SHOWN = 20  # sentences of one kind that are printed
 
 
@@ -42,7 +41,7 @@ def print_grades(console: Console, grades: Grades) -> None:
         console.print("nothing was graded")
         return
     names = list(dict.fromkeys(name for _, name in grades))
-    if len(names) <= _WIDEST:
+    if _fits(console, grades, names):
         console.print(_by_task(grades, names))
         console.print()
     console.print(_totals(grades, names))
@@ -55,7 +54,8 @@ def print_flags(console: Console, flags: Mapping[tuple[str, str], list[str]]) ->
     for flag in sorted({flag for found in flags.values() for flag in found}):
         names = [f"{task} {name}" for (task, name), found in flags.items() if flag in found]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        console.print(f"audit: {flag}: {', '.join(names[:_SHOWN])}{more}", style="yellow", highlight=False)
+        sentence = f"audit: {flag}: {', '.join(names[:_SHOWN])}{more}"
+        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_comparison(console: Console, compared: Sequence[Comparison]) -> None:
@@ -78,6 +78,12 @@ def totals(grades: Grades) -> dict[str, int]:
     return {word: counted[word] for word in get_args(Word)}
 
 
+def _fits(console: Console, grades: Grades, names: list[str]) -> bool:
+    """Whether a column for each candidate can be read here."""
+    longest = max(len(task) for task, _ in grades)
+    return longest + sum(2 + max(len(name), 8) for name in names) <= console.width
+
+
 def _by_task(grades: Grades, names: list[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("task", overflow="fold")
@@ -97,7 +103,7 @@ def _cell(grade: Grade) -> str:
 def _totals(grades: Grades, names: list[str]) -> Table:
     """strict: resolved without changes to test machinery too."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("candidate", overflow="fold", min_width=9)
+    table.add_column("candidate", overflow="fold", min_width=min(24, max(len(name) for name in names)))
     for word in _HEADS:
         table.add_column(word, justify="right")
     for name in names:
