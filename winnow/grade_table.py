@@ -25,7 +25,7 @@ _MARKS = {
     "did not apply": "no patch",
     "could not be graded": "[yellow]?[/]",
 }
-_HEADS = ("resolved", "partially", "not", "broken", "no patch", "not graded", "strict")
+_HEADS = ("resolved", "strict", "partly", "not", "broken", "no patch", "?")
 _SHOWN = 20  # sentences of one kind that are printed
 
 
@@ -103,13 +103,14 @@ def _cell(grade: Grade) -> str:
 def _totals(grades: Grades, names: list[str]) -> Table:
     """strict: resolved without changes to test machinery too."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("candidate", overflow="fold", min_width=min(24, max(len(name) for name in names)))
+    table.add_column("candidate", overflow="fold", min_width=min(32, max(len(name) for name in names)))
     for word in _HEADS:
         table.add_column(word, justify="right")
     for name in names:
         own = {key: grade for key, grade in grades.items() if key[1] == name}
         strict = sum(grade.without_machinery.resolved for grade in own.values())
-        table.add_row(escape(name), *(str(count) for count in totals(own).values()), str(strict))
+        resolved, *others = totals(own).values()
+        table.add_row(escape(name), *(str(count) for count in (resolved, strict, *others)))
     return table
 
 
