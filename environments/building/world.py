@@ -213,13 +213,12 @@ class _Making:
             if plan.install == "path" or (plan.install == "script" and not plan.setup):
                 await _put_on_path(bench, order.snapshot.tree)
             await _check_imports(bench, order.snapshot.tree)
-            trial = await try_tests(
-                bench,
-                plan,
-                self._test_ways(plan),
-                list(import_names(order.snapshot.tree)),
-                start_script(plan.services),
-            )
+            trial = await self._tried(bench, plan)
+            if trial.added and not await _imports_well(bench, order.snapshot.tree):
+                # What was added brought another version of the project itself.
+                await install_project(bench, plan, wishes.name)
+                await _check_imports(bench, order.snapshot.tree)
+                trial = replace(await self._tried(bench, plan), added=trial.added)
             if trial.share < at_least:
                 return trial.share
             plan = replace(
@@ -233,6 +232,10 @@ class _Making:
             return max(trial.share, at_least)
         finally:
             await bench.close()
+
+    async def _tried(self, bench: Bench, plan: Plan) -> Trial:
+        own = list(import_names(self._order.snapshot.tree))
+        return await try_tests(bench, plan, self._test_ways(plan), own, start_script(plan.services))
 
     async def _dependencies(self, plan: Plan, ground: Ground) -> Path:
         """The layer with an environment in which everything but the project is installed."""
@@ -437,6 +440,14 @@ async def _check_imports(bench: Bench, tree: Path) -> None:
             raise StepFailed("importing it", f"error: `import {name}` finds {where} and not the repository")
     if found and all(where is None for where in found.values()):
         raise StepFailed("importing it", f"error: none of {', '.join(found)} can be imported")
+
+
+async def _imports_well(bench: Bench, tree: Path) -> bool:
+    try:
+        await _check_imports(bench, tree)
+    except StepFailed:
+        return False
+    return True
 
 
 def _take_away(folder: Path, gone: Collection[str]) -> None:
