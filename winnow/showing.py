@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from selection import card_of, card_text
 from store import Step, Store
 
 from .journaled_model import place
@@ -83,11 +86,26 @@ def print_outcome(console: Console, store: Store, run: str, task: str) -> None:
     if not evidence or not choices:
         console.print(f"nothing is chosen yet: `winnow resume {run}` goes on", highlight=False)
         return
-    weighed, ranking = evidence_from_json(evidence[-1].body), ranking_from_json(choices[-1].body)
+    wanted = _strategy(store.run(run).config)
+    choice = next((row for row in choices if row.name == wanted), choices[-1])
+    weighed, ranking = evidence_from_json(evidence[-1].body), ranking_from_json(choice.body)
     print_matrix(console, weighed)
     print_candidates(console, weighed, ranking)
+    if (card := card_of(weighed, ranking)) is not None:
+        console.print(card_text(card, choice=False), highlight=False, markup=False, soft_wrap=True)
+        console.print()
+    for row in choices:
+        if row.name != choice.name:
+            other = ranking_from_json(row.body).chosen or "nothing"
+            console.print(f"By {row.name} (`winnow select`): {other}", highlight=False, markup=False)
     print_choice(console, next((c for c in weighed.candidates if c.id == ranking.chosen), None), ranking)
     console.print()
+
+
+def _strategy(config: str) -> str:
+    """The strategy that the run itself chooses by."""
+    settings = json.loads(config) if config else {}
+    return str((settings.get("selection") or {}).get("strategy", ""))
 
 
 def _print_steps(console: Console, store: Store, run: str, task: str, trajectory: str) -> None:
@@ -108,7 +126,13 @@ def _print_steps(console: Console, store: Store, run: str, task: str, trajectory
 def _answer(step: Step) -> str:
     body = json.loads(step.answer)
     if step.kind == "ask" and "choices" in body:
-        return "\n".join(choice["message"]["content"] for choice in body["choices"])
+        return "\n".join(_said(choice["message"]) for choice in body["choices"])
     if step.kind == "run" and "exit_code" in body:
         return f"{body['output']}\n[exit code {body['exit_code']}, {body['ended']}]"
     return step.answer
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """A message with its tool calls, written as the journal writes them in requests."""
+    calls = "".join(f"\n[tool call {c['name']}] {c['arguments']}" for c in message.get("tool_calls") or ())
+    return message["content"] + calls
