@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         write_patch,
     )
     from .prepare import SetupFailed, prepare_task, run_setup, task_id
+    from .reporter import is_plain_pytest
     from .repository import freeze, repository_name
     from .safe_git import GitFailed, RepositoryError
     from .sources import is_test, languages_of, source_files, test_libraries
@@ -90,6 +91,7 @@ _LATER = {
         "write_patch",
     ),
     "prepare": ("SetupFailed", "prepare_task", "run_setup", "task_id"),
+    "reporter": ("is_plain_pytest",),
     "repository": ("freeze", "repository_name"),
     "safe_git": ("GitFailed", "RepositoryError"),
     "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
@@ -130,6 +132,7 @@ __all__ = [
     "changes_from",
     "changes_of",
     "check",
+    "command_for",
     "dataset_schemas",
     "detect",
     "diff",
@@ -140,6 +143,7 @@ __all__ = [
     "grade",
     "grade_instance",
     "grade_twice",
+    "is_plain_pytest",
     "is_test",
     "languages_of",
     "not_graded",

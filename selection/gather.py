@@ -220,7 +220,8 @@ async def _existing(work: _Work, evidence: Evidence) -> Evidence:
         slots=work.slots,
         timeout=work.settings.regression_timeout,
         done=work.counted("existing tests", len(work.groups) + work.settings.existing_before),
-        near=work.settings.existing_files if work.settings.existing == "near" else None,
+        which=work.settings.existing,
+        most=work.settings.existing_files,
         before=work.settings.existing_before,
         known=evidence.existing,
     )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Literal
 
 from agent import Candidate, KilledSandbox, together
 from environments import Task, command_for, run_tests
@@ -13,6 +14,7 @@ from environments import TestReport as Report
 from sandbox import Sandbox
 
 from .applying import Changed, same_change
+from .covering import covering_tests
 from .evidence import UNFIXED, Existing, Regression
 from .layers import patched
 from .nearby import nearby_tests
@@ -20,6 +22,7 @@ from .nearby import nearby_tests
 EXIT_CODE = "(exit code)"
 """The name of the one test there is where only the test command's exit code is known."""
 
+Which = Literal["all", "near", "covering"]
 _PASSED = "passed"
 _MISSING = "missing"
 _STOPPED = {"memory": "used more memory than it may", "disk": "wrote more to the disk than it may"}
@@ -34,7 +37,8 @@ async def run_regressions(
     slots: asyncio.Semaphore,
     timeout: float | None = None,
     done: Callable[[str], None] | None = None,
-    near: int | None = None,
+    which: Which = "all",
+    most: int = 40,
     before: int = 2,
     known: Existing | None = None,
 ) -> tuple[Mapping[str, Regression], Existing | None]:
@@ -44,10 +48,10 @@ async def run_regressions(
     are flaky and left out. A known test that a candidate does not pass (failed, gone, not reached) is broken, also
     where the candidate changed that test itself: `touched` says so. Where nothing is known, `error` says why.
 
-    near: the test files that are run at most, those nearest to what the candidates touch (`nearby`); None: the whole
-    suite. known: what an earlier gathering found; a candidate that is in it is not run again, where the tests are
-    the same. timeout: seconds of one run of the tests; None: the recipe's. done: told the name of each run that ended.
-    Raises the world's errors.
+    which: the whole suite, or the test files near what the candidates touch (`nearby`), or those that execute it
+    (`covering`), `most` of them. known: what an earlier gathering found; a candidate that is in it is not run again,
+    where the tests are the same. timeout: seconds of one run of the tests; None: the recipe's. done: told the name of
+    each run that ended. Raises the world's errors.
     """
     ids = {candidate.id for candidate in candidates}
     groups = same_change({name: files for name, files in changed.items() if name in ids})
@@ -56,7 +60,8 @@ async def run_regressions(
         return {}, known
     if not task.recipe.test_command:
         return _all(groups, Regression(error="no test command is known")), None
-    files, found = await _tests_to_run(task, changed, near)
+    async with slots:
+        files, found = await _tests_to_run(base, task, changed, which, most, limit)
     if known is not None and (known.files != files or not known.unfixed):
         known = None
 
@@ -99,13 +104,17 @@ def regression_of(existing: Existing, candidate: str, files: Collection[str]) ->
 
 
 async def _tests_to_run(
-    task: Task, changed: Mapping[str, Changed | None], near: int | None
+    base: Sandbox, task: Task, changed: Mapping[str, Changed | None], which: Which, most: int, limit: float
 ) -> tuple[tuple[str, ...], str]:
     whole = f"the test command that the recipe knows: {task.recipe.test_command}"
-    if near is None:
+    if which == "all":
         return (), whole
     paths = {path for files in changed.values() for path in files or {}}
-    files, how = await asyncio.to_thread(nearby_tests, task, paths, near)
+    if which == "covering":
+        name = "regression/covering"
+        files, how = await covering_tests(base, task, paths, most, timeout=limit, name=name)
+    else:
+        files, how = await asyncio.to_thread(nearby_tests, task, paths, most)
     if files and command_for(task.recipe, files) == task.recipe.test_command:
         return (), f"{whole}, which takes no file names"
     return files, how

@@ -22,6 +22,9 @@ class SelectionSettings(BaseModel):
     strategy: str = "codemonkeys"
     """From evidence to a ranking: one of `selection.STRATEGIES`."""
 
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Nothing is chosen where the best is less likely right than this (`selection.confidence`); 0: always choose."""
+
     keep: int = Field(default=3, ge=1, le=26)
     """Candidates that the selection machine is shown at most: the most voted."""
 
@@ -67,12 +70,13 @@ class SelectionSettings(BaseModel):
     regression_timeout: float | None = Field(default=None, gt=0)
     """Seconds that they get for one run; None: what the task's recipe says."""
 
-    existing: Literal["all", "near"] = "all"
+    existing: Literal["all", "near", "covering"] = "all"
     """all: the whole test command; near: only the test files near what any candidate touches (by names, imports and
-    folders), and everything where none is near."""
+    folders), and everything where none is near; covering: only those that execute it, seen in one run of all tests on
+    the unfixed code, which takes somewhat longer than an ordinary one (pytest only; else near)."""
 
     existing_files: int = Field(default=40, ge=1)
-    """Test files that `existing = "near"` runs at most, the nearest ones."""
+    """Test files that `existing = "near"` or "covering" runs at most, the nearest ones."""
 
     existing_before: int = Field(default=2, ge=2)
     """Runs of the existing tests on the unfixed code: what differs between them is flaky."""
