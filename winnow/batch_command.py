@@ -107,9 +107,11 @@ def _plain(value: Any) -> Any:
 
 
 def _say_what_was_read(console: Console, dataset: Dataset) -> None:
-    console.print(f"{dataset.name}: {len(dataset.instances)} issues", highlight=False, markup=False)
+    console.print(
+        f"{dataset.name}: {len(dataset.instances)} issues", highlight=False, markup=False, soft_wrap=True
+    )
     for bad in dataset.bad[:20]:
-        console.print(f"left out: {bad}", style="yellow", highlight=False, markup=False)
+        console.print(f"left out: {bad}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if len(dataset.bad) > 20:
         console.print(f"left out: {len(dataset.bad) - 20} more rows", style="yellow", highlight=False)
 

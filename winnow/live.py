@@ -117,4 +117,6 @@ class BatchView:
         if self._quiet:
             return
         console = self._live.console if self._live is not None else self._console
-        console.print(sentence, style="dim", highlight=False, markup=False)
+        console.print(
+            sentence, style="dim", highlight=False, markup=False, soft_wrap=not self._console.is_terminal
+        )
