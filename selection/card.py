@@ -69,9 +69,9 @@ def card_of(evidence: Evidence, ranking: Ranking, weights: Weights = DEFAULT) ->
     )
 
 
-def card_text(card: Card) -> str:
-    """The card as plain text, in columns; without the patch itself."""
-    lines = [card.head, f"  {card.why}", f"  patch: {card.patch}", ""]
+def card_text(card: Card, *, choice: bool = True) -> str:
+    """The card as plain text, in columns, without the patch itself. choice: whether why it is chosen is in it."""
+    lines = [card.head, *([f"  {card.why}"] if choice else []), f"  patch: {card.patch}", ""]
     table = [("", *card.columns), *card.rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     lines += [

@@ -13,7 +13,7 @@ from environments import Task
 from models import Model
 from models.protocol import digest
 from sandbox import Backend, Limits, Sandbox
-from selection import Evidence, Ranking, gather_evidence
+from selection import Evidence, Ranking, SelectionSettings, gather_evidence, with_confidence
 from selection import strategy as strategy_named
 from store import Journal, Store
 
@@ -109,7 +109,7 @@ async def solve_task(task: Task, tools: Tools, *, last_turn: bool = True) -> Out
             raise WorldFailed(failures)
         await tools.stage(task.id, Stage.SELECTION)
         evidence = await _weigh(job, candidates)
-        ranking = strategy_named(tools.configuration.selection.strategy)(evidence)
+        ranking = _ranked(evidence, tools.configuration.selection)
         await _keep(job, evidence, ranking)
         return Outcome(task, tuple(candidates), evidence, ranking, tuple(failures))
     finally:
@@ -214,6 +214,12 @@ async def _weigh(job: Job, candidates: Sequence[Candidate]) -> Evidence:
     )
     job.tools.view.ended(job.task.id, name, Ending.FINISHED)
     return evidence
+
+
+def _ranked(evidence: Evidence, settings: SelectionSettings) -> Ranking:
+    """What the strategy makes of it, with how sure that is; nothing is chosen below what the settings ask for."""
+    ranking = strategy_named(settings.strategy)(evidence)
+    return with_confidence(ranking, evidence, least=settings.min_confidence)
 
 
 async def _keep(job: Job, evidence: Evidence, ranking: Ranking) -> None:

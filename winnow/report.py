@@ -83,7 +83,8 @@ def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -
             "No patch was worth choosing: " + ranking.why, style="bold yellow", highlight=False, markup=False
         )
         return
-    console.print(f"Chosen: {chosen.id}", style="bold")
+    sure = "" if ranking.confidence is None else f", {ranking.confidence:.0%} sure"
+    console.print(f"Chosen: {chosen.id}{sure}", style="bold", highlight=False)
     console.print(ranking.why, highlight=False, markup=False)
     console.print()
     if console.is_terminal:
