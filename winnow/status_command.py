@@ -15,6 +15,9 @@ from .batch_issues import stored_configuration
 from .live_picture import Picture, lines_of
 from .paths import open_users_store
 
+KINDS = ("run", "solve", "demo")
+"""Of runs that work on issues: others import or grade."""
+
 SECONDS = 2.0
 """Between two looks."""
 
@@ -23,7 +26,7 @@ def show_status(run: str | None, *, watch: bool, as_json: bool, store: str | Non
     """Print how a run stands, again and again with `watch`. Raises store.NoSuchRun."""
     opened, console = open_users_store(store), Console()
     if run is None:
-        rows = opened.runs()
+        rows = [row for row in opened.runs() if row.kind in KINDS]
         if not rows:
             raise NoSuchRun("there is no run yet: `winnow run` and `winnow solve` make one")
         run = rows[-1].run
