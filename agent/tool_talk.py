@@ -205,7 +205,7 @@ class ToolTalk:
             " (The reply was cut at its longest: write less at a time.)" if choice.finish == "length" else ""
         )
         if self.native and said.tool_calls:
-            given = [_with_id(call, f"call_{self.steps}_{i}") for i, call in enumerate(said.tool_calls, 1)]
+            given = _with_ids(said.tool_calls, f"call_{self.steps}")
             calls = [_call(call, self.names, cut) for call in given]
             sendable = tuple(_sendable(call) for call in given)
             self.messages.append(replace(said, role="assistant", content=text, tool_calls=sendable))
@@ -224,8 +224,14 @@ def _call(given: ToolCall, names: Sequence[str], cut: str) -> Call:
     return replace(call, id=given.id, wrong=call.wrong + cut if call.wrong else "")
 
 
-def _with_id(call: ToolCall, id: str) -> ToolCall:
-    return call if call.id else replace(call, id=id)
+def _with_ids(calls: Sequence[ToolCall], stem: str) -> list[ToolCall]:
+    """The calls, each with an id of its own: some servers give none, or the same to all."""
+    ids: set[str] = set()
+    made = []
+    for i, call in enumerate(calls, 1):
+        made.append(call if call.id and call.id not in ids else replace(call, id=f"{stem}_{i}"))
+        ids.add(made[-1].id)
+    return made
 
 
 def _sendable(call: ToolCall) -> ToolCall:

@@ -142,3 +142,19 @@ def make_base(tmp_path):
         return Folder("base", shelf / "base", shelf, deaths)
 
     return make
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    """A `Folder` sandbox with these files (bytes), a new one each time."""
+    made = []
+
+    def make(files):
+        folder = tmp_path / f"folder-{len(made)}"
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        made.append(Folder(folder.name, folder, tmp_path / "shelf"))
+        return made[-1]
+
+    return make

@@ -225,6 +225,7 @@ async def test_hostile_calls_are_answered(scripted, start):
     nested = '{"command": ' + "[" * 100_000
     replies = [
         calling(("bash", '{"command": "ls'), finish="length"),
+        Reply((Choice(Message("assistant", "", tool_calls=(ToolCall("c", "undo", "{}"),) * 3)),)),
         calling(("no such tool!" * 20, "{}"), ("bash", nested), ("bash", "")),
         calling(*[("bash", {"command": f"echo {i}"}) for i in range(12)]),
         bash("printf '\\377\\000\\033[31m\\n'; echo '```'; head -c 3000000 /dev/urandom"),
@@ -245,9 +246,11 @@ async def test_hostile_calls_are_answered(scripted, start):
             for call in message.tool_calls:
                 assert isinstance(json.loads(call.arguments), dict) and len(call.name) <= 64
             answered += [message.tool_call_id] if message.role == "tool" else []
+            ids = [call.id for call in message.tool_calls]
+            assert len(set(ids)) == len(ids)
         assert len(answered) == sum(len(m.tool_calls) for m in request.messages)
     assert "cut at its longest" in model.asked[1][1].messages[-1].content
-    assert "a reply may have 8 calls" in model.asked[3][1].messages[-1].content
+    assert "a reply may have 8 calls" in model.asked[4][1].messages[-1].content
 
 
 def block(name, rest="", body=""):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent import normalise
@@ -290,3 +290,33 @@ def test_insert_puts_whole_lines_between_whole_lines(lines, end, at, new):
 def test_bytes_come_back_as_they_were(content):
     if b"\0" not in content:
         assert encoded(decoded(content, "f")) == content
+
+
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(["a.txt", "sub/b.txt", "new.txt"]),
+        st.sampled_from(["replace", "insert", "create"]),
+        st.integers(0, 3),
+        st.text(alphabet="xy\n\r\u00e9", min_size=1, max_size=6),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits)
+async def test_undoing_everything_gives_back_every_file(make_folder, edits):
+    """Whatever the edits were, and whichever of them were refused; the files are then byte for byte what they were."""
+    folder = make_folder({"a.txt": b"x\r\ny\r\n", "sub/b.txt": b"one\n\xe9"})
+    work = Workplace(folder, str(folder.folder), str)
+    done = []
+    for path, name, number, text in edits:
+        more = {"create": {"text": text}, "insert": {"line": number, "text": text}}.get(
+            name, {"find": "xyoneé"[number], "replace": text}
+        )
+        said = await do(work, name, path=path, **more)
+        done += [] if said.startswith("Error") else [path]
+    for path in reversed(done):
+        assert not (await do(work, "undo", path=path)).startswith("Error")
+    now = {str(p.relative_to(folder.folder)): p.read_bytes() for p in folder.folder.rglob("*") if p.is_file()}
+    assert now == {"a.txt": b"x\r\ny\r\n", "sub/b.txt": b"one\n\xe9"}
