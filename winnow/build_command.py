@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +79,6 @@ async def _build_all(asked: Asked, kind: str, instances: tuple[Instance, ...], c
 async def _build_one(
     builder: Builder, backend: Backend, instance: Instance, recipes_to: Path | None, console: Console
 ) -> bool:
-    started = time.monotonic()
     try:
         task = await builder.task(instance)
         # A sandbox of it, as an attempt gets one: the repository is at its commit, imports find it.
@@ -98,10 +96,7 @@ async def _build_one(
         )
         return False
     said = "; ".join((*task.recipe.why, *notes))
-    seconds = f"{time.monotonic() - started:.0f} s"
     console.print(
-        f"[green]built[/green]   {escape(instance.id)} ({seconds}): {escape(said)}",
-        highlight=False,
-        soft_wrap=True,
+        f"[green]built[/green]   {escape(instance.id)}: {escape(said)}", highlight=False, soft_wrap=True
     )
     return True
