@@ -231,6 +231,7 @@ def _as_json(task: str, issue: Weighable, ranking: Ranking, weights: Weights) ->
 
 
 def _compare(asked: Asked, issues: Sequence[Weighable], weights: Weights, console: Console) -> int:
+    issues = _with_evidence(issues, console)
     found = compare(issues, weights, asked.min_confidence)
     if found is None:
         raise CannotSelect("no candidate has a grade to compare by: `winnow grade RUN --dataset D` first")
@@ -243,6 +244,14 @@ def _compare(asked: Asked, issues: Sequence[Weighable], weights: Weights, consol
     if curves:
         print_curves(console, curves)
     return 0
+
+
+def _with_evidence(issues: Sequence[Weighable], console: Console) -> list[Weighable]:
+    """Where nothing was gathered, strategies differ by their ties alone: such issues would only dilute the others."""
+    known = [issue for issue in issues if issue.gathered]
+    if known and len(known) < len(issues):
+        console.print(f"Compared on the {len(known)} issues with evidence of {len(issues)}.", highlight=False)
+    return known or list(issues)
 
 
 def _curves(issues: Sequence[Weighable], weights: Weights) -> dict[str, Any]:
