@@ -24,17 +24,21 @@ def nearby_tests(task: Task, paths: Iterable[str], most: int) -> tuple[tuple[str
     """(test files, how they were found), none where none is known to be near: then the whole suite must say it.
 
     paths: what the candidates touch. Nearest first: tests that are touched themselves; those called after a touched
-    file; those that import it, or a name of its package that it defines; those in its folder's own tests folder.
-    most: files at most; what is farther is left out, and the sentence says how many.
+    file; those that import it, or from its package a name that it defines; those called after its folder; those beside
+    it. most: files at most; what is farther is left out, and the sentence says how many.
     """
     files = task.snapshot.files()
     tests = _test_files(files)
     touched = sorted(set(paths))
-    sources = [path for path in touched if path not in tests]
+    # A file that a candidate adds is nothing that an existing test could be about.
+    sources = [path for path in touched if path in files and path not in tests]
     by_rule = {
         "touched by a candidate": [path for path in touched if path in tests],
         "called after a touched file": _called_after(sources, tests),
         "importing a touched module": _importing(task, sources, tests),
+        "called after a touched file's folder": _called_after(
+            [str(PurePosixPath(p).parent) for p in sources], tests
+        ),
         "beside a touched file": _beside(sources, tests),
     }
     chosen: dict[str, str] = {}
@@ -101,6 +105,13 @@ def _shared(one: str, other: str) -> int:
 # Imports of Python ----------------------------------------------------------------------------------------------------
 
 
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<module>[\w.]+)[ \t]+import[ \t]*(?P<names>\([^)]*\)|[^\n;]*)"
+    r"|import[ \t]+(?P<plain>[^\n;]+))",
+    re.MULTILINE,
+)
+
+
 def _importing(task: Task, sources: Sequence[str], tests: Sequence[str]) -> list[str]:
     modules = {module for source in sources if source.endswith(".py") for module in _modules(source)}
     if not modules:
@@ -124,7 +135,7 @@ def _modules(path: str) -> Iterable[str]:
             yield ".".join(parts[start:])
 
 
-def _offered(task: Task, sources: Sequence[str]) -> Mapping[str, Collection[str]]:
+def _offered(task: Task, sources: Sequence[str]) -> Mapping[str, set[str]]:
     """By package: the public names that a touched file of it defines, which its __init__ may hand on."""
     names: dict[str, set[str]] = defaultdict(set)
     for source in sources:
@@ -145,25 +156,39 @@ def _offered(task: Task, sources: Sequence[str]) -> Mapping[str, Collection[str]
     return names
 
 
-def _imports(task: Task, test: str, modules: Collection[str], offered: Mapping[str, Collection[str]]) -> bool:
-    """Whether a test imports a touched module, or from its package (with `from p import Name`) what it defines."""
-    text = task.snapshot.read(test) or ""
-    if not any(module.rpartition(".")[2] in text for module in modules) and not any(
-        package.partition(".")[0] in text for package in offered
-    ):
-        return False
-    tree = _tree(task, test)
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.Import):
-            if any(alias.name in modules for alias in node.names):
+def _imports(task: Task, test: str, modules: Collection[str], offered: Mapping[str, set[str]]) -> bool:
+    """Whether a test imports a touched module, or from its package (`from p import Name`) what it defines.
+
+    Read line by line: to parse the thousand test files of a large project would take a minute.
+    """
+    text = (task.snapshot.read(test) or "").replace("\\\n", " ")
+    for match in _IMPORT.finditer(text):
+        if match["plain"]:
+            if any(name in modules for name in _names(match["plain"])):
                 return True
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = {alias.name for alias in node.names}
-            if node.module in modules or any(f"{node.module}.{name}" in modules for name in names):
-                return True
-            if names & set(offered.get(node.module, ())):
-                return True
+            continue
+        module, names = _absolute(match["module"], test), _names(match["names"])
+        if module in modules or any(f"{module}.{name}" in modules for name in names):
+            return True
+        if not offered.get(module, set()).isdisjoint(names):
+            return True
     return False
+
+
+def _names(text: str) -> set[str]:
+    """The names of an import's list, without their "as"."""
+    plain = re.sub(r"#[^\n]*", "", text).strip("() \t\n")
+    return {words[0] for part in plain.split(",") if (words := part.split())}
+
+
+def _absolute(module: str, test: str) -> str:
+    """A module's name from the repository's root; a relative one is relative to the test's folder."""
+    name = module.lstrip(".")
+    level = len(module) - len(name)
+    if not level:
+        return module
+    folder = PurePosixPath(test).parts[: -level or None]
+    return ".".join([*folder, *filter(None, [name])])
 
 
 def _tree(task: Task, path: str) -> ast.Module | None:

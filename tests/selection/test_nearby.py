@@ -20,7 +20,10 @@ FILES = {
     "tests/test_by_name.py": "from shop import Cart, something\n",
     "tests/test_by_package.py": "from shop import money\n",
     "tests/test_elsewhere.py": "from other import Cart\n\n# shop.cart\n",
-    "tests/test_broken.py": "import shop.cart\nprint 'two'\n",
+    "tests/test_broken.py": "import other\nprint 'two'\n",
+    "tests/test_odd.py": "from shop.money import (  # all\n    rounded as r,\n)\n",
+    "tests/test_deep_things.py": "def test_it():\n    from shop import \\\n        deep\n",
+    "shop/tests/test_relative.py": "from ..money import rounded\n",
     "web/basket.js": "export const x = 1\n",
     "web/basket.spec.js": "test()\n",
     "web/basket_slow_test.go": "package web\n",
@@ -45,16 +48,31 @@ def near(task: Task, *paths: str, most: int = 20) -> list[str]:
 @pytest.mark.parametrize(
     ("touched", "found"),
     [
-        ("shop/cart.py", ["shop/tests/test_other.py", "test_by_name.py", "test_cart.py"]),
-        ("shop/money.py", ["shop/tests/test_other.py", "test_by_module.py", "test_by_package.py"]),
+        (
+            "shop/cart.py",
+            ["shop/tests/test_other.py", "shop/tests/test_relative.py", "test_by_name.py", "test_cart.py"],
+        ),
+        (
+            "shop/money.py",
+            [
+                "shop/tests/test_other.py",
+                "shop/tests/test_relative.py",
+                "test_by_module.py",
+                "test_by_package.py",
+            ]
+            + ["test_odd.py"],
+        ),
         ("web/basket.js", ["web/basket.spec.js", "web/basket_slow_test.go"]),
         ("tests/test_elsewhere.py", ["test_elsewhere.py"]),
         (
             "tests/conftest.py",
-            [f"test_{x}.py" for x in "broken by_module by_name by_package cart elsewhere".split()],
+            [
+                f"test_{x}.py"
+                for x in "broken by_module by_name by_package cart deep_things elsewhere odd".split()
+            ],
         ),
         ("setup.py", []),
-        ("shop/deep/node.py", []),
+        ("shop/deep/node.py", ["test_deep_things.py"]),
         ("nowhere.py", []),
     ],
 )
@@ -68,9 +86,9 @@ def test_where_nothing_is_near_the_whole_suite_must_say_it(shop):
 
 def test_the_nearest_come_first_and_what_is_left_out_is_said(shop):
     files, how = nearby_tests(shop, ["shop/cart.py", "shop/money.py"], 2)
-    assert files == ("tests/test_by_module.py", "tests/test_cart.py")
+    assert files == ("shop/tests/test_relative.py", "tests/test_cart.py")
     assert how == (
-        "2 of 9 test files: 1 called after a touched file, 1 importing a touched module; 3 farther ones left out"
+        "2 of 12 test files: 1 called after a touched file, 1 importing a touched module; 5 farther ones left out"
     )
 
 
