@@ -97,8 +97,14 @@ def states(store: Store, run: str) -> dict[str, IssueState]:
 
 def stored_configuration(store: Store, run: str) -> Configuration:
     """A run's configuration. Raises NotResumable."""
+    row = store.run(run)
+    if row.kind in ("import", "validation"):
+        raise NotResumable(
+            f"run {row.run} is of kind {row.kind}, without attempts of its own to go on with: `winnow grade` and "
+            "`winnow report` are for it"
+        )
     try:
-        return Configuration.model_validate_json(store.run(run).config)
+        return Configuration.model_validate_json(row.config)
     except ValidationError as error:
         raise NotResumable(
             f"run {run} was made by another version of Winnow, whose settings this one does not know: "

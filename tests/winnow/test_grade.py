@@ -103,6 +103,9 @@ def test_reference_and_unfixed_code(home, dataset):
     again = _grade(home, "--dataset", str(dataset), "--gold", "--empty", "--filter", "a-1")
     assert again.returncode == 0 and "2 of the grades are in the store already" in again.stderr
     assert json.loads(again.stdout)["run"] == said["run"]
+    for word in ("resume", "status"):
+        done = home.run(word, said["run"])
+        assert done.returncode == 2 and "is of kind validation" in done.stderr
 
 
 def test_a_run_from_its_first_prompt_to_its_grades(home, dataset):
