@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,13 @@ from typing import Any
 from rich.console import Console
 
 from selection import (
+    ALIASES,
     DEFAULT,
+    JUDGE,
     KINDS,
+    MACHINE,
+    MATCHES,
+    REPRODUCTION,
     USES,
     Ranking,
     Weights,
@@ -143,22 +148,14 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
     model = asked.model or str((own.get("model") or {}).get("name", ""))
     options = {"model": {"name": model or "nobody"}}
     configuration = configured(options, words=asked.words, below=_settings(own))
-    wanted = KINDS if asked.compare or asked.curves or asked.fit else USES.get(asked.strategy, KINDS)
-    settings = configuration.selection
-    if model:
-        settings = settings.gathering(wanted)
-    else:
-        off = {
-            "machine": "off",
-            "judge": False,
-            "tournament": False,
-            "reproduction_files": 0,
-            "extra_tests": 0,
-        }
-        settings = settings.model_copy(update=off)
+    name = ALIASES.get(asked.strategy, asked.strategy)
+    wanted = list(KINDS if asked.compare or asked.curves or asked.fit else USES[name])
+    if not model:
+        wanted = [kind for kind in wanted if kind not in _ASKED]
         console.print(
             "No model is named (--model): only what can be run is gathered.", style="dim", highlight=False
         )
+    settings = configuration.selection.model_copy(update=_off(wanted)).gathering(wanted)
     asking = Gathering(
         configuration.model_copy(update={"selection": settings}),
         model,
@@ -173,6 +170,24 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
         console.print(sentence, style="dim", highlight=False, markup=False)
 
     run_until_done(lambda: gather_run(store, run, tasks, asking, tell), tell)
+
+
+_ASKED = {
+    MACHINE: {"machine": "off"},
+    JUDGE: {"judge": False},
+    MATCHES: {"tournament": False},
+    REPRODUCTION: {"reproduction_files": 0},
+}
+"""The kinds of evidence that a model is asked for, and what must be set so that it is not."""
+
+
+def _off(wanted: Collection[str]) -> dict[str, Any]:
+    """Settings that ask no model for what is not wanted. What is known of it already stays."""
+    off: dict[str, Any] = {} if set(wanted) & set(_ASKED) else {"extra_tests": 0}
+    for kind, settings in _ASKED.items():
+        if kind not in wanted:
+            off |= settings
+    return off
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
