@@ -24,6 +24,8 @@ LARGEST = 4 << 20
 """Bytes of a changed file that is taken into a patch; a larger one is named and left out."""
 MOST_FILES = 2_000
 """New files at most: more are what a build or an installation left, not a change that somebody wrote."""
+LARGEST_PATCH = 32 << 20
+"""Bytes of all changed files together, for the same reason; what comes after them, by name, is left out."""
 _SECONDS = 300.0
 
 _LIST = """\
@@ -74,8 +76,12 @@ async def working_tree(
         written = {path: entries[path][0] if path in entries else "100644" for path in known}
         listed = written | (listed or {})
     changes: dict[str, Change] = {}
+    size = 0
     for path, mode in sorted(listed.items()):
         if path not in entries and _matches(path, without):
+            continue
+        if not _is_utf8(path):
+            notes.append(f"{ascii(path)} is left out: its name is no UTF-8")
             continue
         try:
             change = await _change(sandbox, snapshot, path, mode)
@@ -87,8 +93,11 @@ async def working_tree(
             continue  # gone again, or never a file
         elif why := diffable(snapshot.tree, path, change):
             notes.append(f"left out: {why}")
+        elif (more := len(change.content or b"")) + size > LARGEST_PATCH:
+            notes.append(f"left out: {path} and what comes before it are more than {LARGEST_PATCH >> 20} MiB")
         else:
             changes[path] = change
+            size += more
     return WorkingTree(changes, tuple(notes))
 
 
@@ -118,6 +127,14 @@ async def _change(sandbox: Sandbox, snapshot: Snapshot, path: str, mode: str) ->
     if len(content) > LARGEST:
         return f"is larger than {LARGEST >> 20} MiB and left out"
     return Change(content, 0o755 if mode == "100755" else 0o644)
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _matches(path: str, patterns: Collection[str]) -> bool:

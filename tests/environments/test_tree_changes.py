@@ -82,6 +82,16 @@ async def test_nothing_changed_is_no_patch(world):
     assert await changed(world, "touch a.py; echo 1 > x.log; mkdir empty") == ({}, ())
 
 
+async def test_names_that_are_no_utf8_and_masses_of_bytes_are_named_and_left_out(world):
+    changes, notes = await changed(
+        world,
+        "echo 1 > \"$(printf 'caf\\351')\"; echo 2 > \"$(printf 'a\\nb')\"; "
+        "for i in 0 1 2 3 4 5 6 7 8; do head -c 4000000 /dev/zero > z$i; done",
+    )
+    assert sorted(changes) == ["a\nb", *(f"z{i}" for i in range(8))]
+    assert "'caf\\udce9' is left out" in notes[0] and "z8 and what comes before" in notes[1]
+
+
 async def test_links_repositories_and_large_files_are_named_and_left_out(world):
     changes, notes = await changed(
         world,
