@@ -258,7 +258,7 @@ def _signals(evidence: Evidence) -> dict[str, Feature | None]:
     """1 for an attempt that ended of itself without doubt or flag; less 1 for a limit, 0.5 for doubt, 2 for a flag."""
     found: dict[str, Feature | None] = {}
     for candidate in evidence.candidates:
-        signals = evidence.signals.get(candidate.id)
+        signals = _own(candidate, evidence)
         if signals is None:
             found[candidate.id] = None
             continue

@@ -62,7 +62,7 @@ class Issue:
 
     began, ended: unix time of its first and last step, 0 where it has none. network: "none", or what its sandboxes were
     given. shared: runs of its test matrix that had no fresh sandbox, of `cells`. ending: how a batch says that it
-    ended, "" where it says nothing.
+    ended, "" where it says nothing. sure: how likely right each strategy said its choice is, between 0 and 1.
     """
 
     task: str
@@ -75,6 +75,7 @@ class Issue:
     shared: int = 0
     cells: int = 0
     ending: str = ""
+    sure: Mapping[str, float] = field(default_factory=dict)
 
     def counts(self, strategy: str) -> Counts:
         """What our grades say of it."""
@@ -127,6 +128,7 @@ class _Found:
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     chosen: dict[str, str | None] = field(default_factory=dict)
+    sure: dict[str, float] = field(default_factory=dict)
     spent: list[Spent] = field(default_factory=list)
     network: str = "none"
     shared: int = 0
@@ -207,7 +209,10 @@ def _read_published(store: Store, run: str, found: dict[str, _Found]) -> bool:
 def _read_rest(store: Store, run: str, found: dict[str, _Found]) -> None:
     for row in store.each_result(run, "choice"):
         if row.task in found:
-            found[row.task].chosen[row.name] = _object(row.body).get("chosen")
+            ranking = _object(row.body)
+            found[row.task].chosen[row.name] = ranking.get("chosen")
+            if ranking.get("chosen") is not None and isinstance(ranking.get("confidence"), float):
+                found[row.task].sure[row.name] = ranking["confidence"]
     for row in store.each_result(run, "issue"):
         if row.task in found:
             found[row.task].ending = str(_object(row.body).get("ending") or "")
@@ -246,6 +251,7 @@ def _issue(task: str, found: _Found) -> Issue:
         found.shared,
         found.cells,
         found.ending,
+        found.sure,
     )
 
 

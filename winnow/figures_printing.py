@@ -13,6 +13,7 @@ from .figures_gather import NOT_GRADED, VALIDATION
 from .figures_law import Fitted
 from .figures_summary import Agreement, Summary
 from .progress import clock
+from .select_reliability import print_reliability
 
 NAMED = 5
 """Attempts that a list names before it says how many more there are; --json and --csv name all."""
@@ -37,6 +38,9 @@ def print_summary(console: Console, summary: Summary) -> None:
         _agreement(console, summary.agreement)
     _verdicts(console, summary)
     _choices(console, summary)
+    if summary.reliable is not None:
+        print_reliability(console, summary.reliable, f"the choices of {summary.strategy}")
+        console.print()
     _members(console, summary)
     _endings(console, summary)
     _warnings(console, summary)

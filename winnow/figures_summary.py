@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from selection import Reliability, reliability
+
 from .figures import Figures, figures
 from .figures_gather import NOT_GRADED, Attempt, Facts, Issue, add, natural
 
@@ -110,6 +112,7 @@ class Summary:
     verdicts: attempts by word. issue_endings: how a batch's issues ended, and which did. decided_by_machinery: attempts
     whose changes to test machinery decide their verdict. flags: audit flag, and the attempts that have it. network:
     issues whose sandboxes had network. shared, cells: runs of matrices that shared a container, of all.
+    reliable: how likely right the headline's choices were said to be, against what was so; None where nothing was said.
     """
 
     run: str
@@ -138,6 +141,7 @@ class Summary:
     network: tuple[str, ...]
     shared: int
     cells: int
+    reliable: Reliability | None = None
 
 
 def summarize(facts: Facts) -> Summary:
@@ -177,6 +181,13 @@ def summarize(facts: Facts) -> Summary:
         network=tuple(issue.task for issue in facts.issues if issue.network != "none"),
         shared=sum(issue.shared for issue in facts.issues),
         cells=sum(issue.cells for issue in facts.issues),
+        reliable=reliability(
+            [
+                (issue.sure[facts.strategy], right)
+                for issue in facts.issues
+                if facts.strategy in issue.sure and (right := issue.counts(facts.strategy).chosen) is not None
+            ]
+        ),
     )
 
 

@@ -49,9 +49,9 @@ from .select_printing import (
     print_comparison,
     print_curves,
     print_missing,
-    print_reliability,
     print_weights,
 )
+from .select_reliability import print_reliability
 from .solving import run_until_done
 from .stored import ranking_to_json
 
@@ -255,7 +255,9 @@ def _compare(asked: Asked, issues: Sequence[Weighable], weights: Weights, consol
         print(json.dumps({**asdict(found), "best_at": curves}))
         return 0
     print_comparison(console, found)
-    print_reliability(console, found.reliable, weights)
+    if found.reliable is not None:
+        how = "fitted weights" if weights.data else "priors, not calibrated: `winnow select --fit` does it"
+        print_reliability(console, found.reliable, f"the choices of {OURS} ({how})")
     if curves:
         print_curves(console, curves)
     return 0

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from selection import Card, Ranking, Reliability, Weights, card_text
+from selection import Card, Ranking, Weights, card_text
 
 from .figures_bootstrap import Estimate
 from .select_compare import Comparison, Cost
@@ -84,25 +84,6 @@ def print_comparison(console: Console, found: Comparison) -> None:
         "are paired. lacking: issues where some of what a strategy looks at is missing; all of it: only ties decide.",
         style="dim",
         highlight=False,
-    )
-
-
-def print_reliability(console: Console, found: Reliability | None, weights: Weights) -> None:
-    """How sure winnow said it was, against how often it was right."""
-    if found is None:
-        return
-    where = "fitted" if weights.data else "priors, not calibrated: `winnow select --fit` does it"
-    table = _table(f"How sure winnow is of its choices, and how often it is right ({where})", "said")
-    for column in ("choices", "mean said", "right"):
-        table.add_column(column, justify="right")
-    for each in found.bins:
-        table.add_row(
-            f"{each.low:.0%} to {each.high:.0%}", str(each.choices), f"{each.said:.0%}",
-            f"{each.right} ({each.right / each.choices:.0%})",
-        )  # fmt: skip
-    console.print(table)
-    console.print(
-        f"Brier score {found.brier:.3f} (0: always right and sure; 0.25: always one half)", highlight=False
     )
 
 

@@ -122,6 +122,19 @@ def test_a_card_says_what_was_not_tested(file):
     assert found[0]["card"]["columns"][0] == "attempt-2"
 
 
+def test_the_report_says_how_sure_choices_were_and_how_often_right(file):
+    select(file, RUN, "--strategy", "codemonkeys")
+    done = CliRunner().invoke(app, ["report", RUN, "--store", str(file)], catch_exceptions=False)
+    assert "How sure: the choices of codemonkeys" in done.output and "Brier" in done.output
+    found = json.loads(
+        CliRunner()
+        .invoke(app, ["report", RUN, "--json", "--store", str(file)], catch_exceptions=False)
+        .stdout
+    )
+    assert found["reliable"]["choices"] == 3  # nothing was chosen of the fourth issue
+    assert sum(each["right"] for each in found["reliable"]["bins"]) == 1
+
+
 def test_abstaining_is_an_answer(file):
     done = select(file, RUN, "--task", "a__b-1", "--min-confidence", "0.99")
     assert done.exit_code == 1
