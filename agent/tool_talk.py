@@ -92,10 +92,10 @@ class ToolTalk:
         texts = [*seen[:-1], f"{seen[-1]}\n\n{last}"]
         for call, text in zip(calls, texts, strict=True):
             self._observations.append(len(self.messages))
-            if self.native:
-                self.messages.append(Message("tool", _plain(text), tool_call_id=call.id))
-            else:
-                self.messages.append(Message("user", _plain(text)))
+            role, id = ("tool", call.id) if self.native else ("user", None)
+            self.messages.append(Message(role, _plain(text), tool_call_id=id))
+        # The next request begins with all of this: providers that want marks cache what has grown.
+        self.messages[-1] = replace(self.messages[-1], cache=True)
 
     def _open(self) -> None:
         """The opening: the first message is the same for all issues, the second for all attempts at one."""

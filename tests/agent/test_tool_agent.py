@@ -95,6 +95,13 @@ async def test_from_the_issue_to_a_submitted_patch(scripted, start):
     first, last = model.asked[0][1], model.asked[-1][1]
     assert last.messages[: len(first.messages)] == first.messages  # only its end grows
     assert [message.cache for message in first.messages] == [True, True]
+    assert [message.cache for message in last.messages[2:7]] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]  # ends of steps
     assert "Cart.total loses the cents" in first.messages[1].content
     assert seen(model).endswith("[Step 4 of 40. 36 are left.]\n")
     tool = [message for message in last.messages if message.role == "tool"]

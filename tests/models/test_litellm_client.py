@@ -175,9 +175,10 @@ async def test_tool_calls_with_anthropic(anthropic):
     assert choice.finish == "tool_calls" and choice.message.tool_calls[0] == ToolCall(
         "t1", "run", '{"command": "ls"}'
     )
-    answer = Message("tool", "a.py", tool_call_id="t1")
+    answer = Message("tool", "a.py", tool_call_id="t1", cache=True)
     await client.ask(Request((*HI.messages, choice.message, answer), tools=(tool,)))
     assert server.requests[1]["messages"][1]["content"][0]["type"] == "tool_use"
+    assert "cache_control" in json.dumps(server.requests[1]["messages"][2])  # what has grown is cached too
 
 
 def test_a_package_that_litellm_lacks_is_named_not_retried():
