@@ -293,8 +293,10 @@ async def _pip_install(bench: Bench, plan: Plan, words: Sequence[str], step: str
 
 
 async def compile_all(bench: Bench) -> None:
-    """Compile what is not compiled yet, once for all sandboxes: what they compile is lost with them."""
-    command = f"{_PYTHON} -m compileall -q"
+    """Compile what is not compiled yet, once for all sandboxes: what they compile is lost with them. pip is not for
+    tests.
+    """
+    command = f"{_PYTHON} -m compileall -q -x '/site-packages/(pip|wheel)/'"
     await bench.tried(f"{command} -j 2 {ENV}/lib >/dev/null 2>&1 || {command} {ENV}/lib", timeout=_SECONDS)
 
 

@@ -153,13 +153,6 @@ async def test_a_pyproject_with_a_test_extra_in_a_src_layout(build, world, monke
     ] == listed
 
 
-async def test_setup_py_alone_with_unittest_and_its_own_data(build):
-    setup = "from setuptools import setup\nsetup(name='twice', version='0.1', py_modules=['twice'])\n"
-    task, report, _ = await build({"setup.py": setup, "twice.py": MODULE, "test_twice.py": UNITTEST})
-    assert report.whole and passed(report) == 1
-    assert any("of a trial pass" in why for why in task.recipe.why)
-
-
 async def test_requirements_only_and_a_test_library_that_nobody_named(build):
     test = "import sortedcontainers\n" + TEST  # imported by a test, declared nowhere
     files = {
