@@ -53,7 +53,7 @@ async def world(shop, tmp_path_factory):
 async def covering(
     base, task: Task, *paths: str, most: int = 9, name: str = "covering"
 ) -> tuple[tuple[str, ...], str]:
-    return await covering_tests(base, task, paths, most, timeout=60, name=name)
+    return await covering_tests(base, task, paths, most, timeout=300, name=name)
 
 
 @pytest.mark.overlay
