@@ -25,6 +25,7 @@ EXIT_CODE = "(exit code)"
 Which = Literal["all", "near", "covering"]
 _PASSED = "passed"
 _MISSING = "missing"
+_LEFT_OUT = "; left out, since they pass nothing here and stop the others: "
 _STOPPED = {"memory": "used more memory than it may", "disk": "wrote more to the disk than it may"}
 
 
@@ -46,7 +47,9 @@ async def run_regressions(
 
     The recipe's tests run `before` times on the unfixed code. Those that passed each time are known; those that differ
     are flaky and left out. A known test that a candidate does not pass (failed, gone, not reached) is broken, also
-    where the candidate changed that test itself: `touched` says so. Where nothing is known, `error` says why.
+    where the candidate changed that test itself: `touched` says so. Where nothing is known, `error` says why. Where
+    several files together pass nothing, one of them may stop the whole run (tests of a database that is not here):
+    those that pass nothing by themselves are then left out.
 
     which: the whole suite, or the test files near what the candidates touch (`nearby`), or those that execute it
     (`covering`), `most` of them. known: what an earlier gathering found; a candidate that is in it is not run again,
@@ -62,12 +65,14 @@ async def run_regressions(
         return _all(groups, Regression(error="no test command is known")), None
     async with slots:
         files, found = await _tests_to_run(base, task, changed, which, most, limit)
+    if known is not None and known.unfixed and known.found.startswith(f"{found}{_LEFT_OUT}"):
+        files, found = known.files, known.found
     if known is not None and (known.files != files or not known.unfixed):
         known = None
 
-    async def run(name: str, changes: Changed) -> Report | None:
+    async def run(name: str, changes: Changed, only: Sequence[str] | None = None) -> Report | None:
         async with slots:
-            report = await _in_fresh_copy(base, f"regression/{name}", changes, task, limit, files)
+            report = await _in_fresh_copy(base, f"regression/{name}", changes, task, limit, only or files)
         if done:
             done(name)
         return report
@@ -75,6 +80,15 @@ async def run_regressions(
     if known is None:
         reports = await together([run(f"{UNFIXED}-{i}", {}) for i in range(1, before + 1)])
         error = _nothing(reports, limit)
+        if error and len(files) > 1:
+            alone = await together([run(f"alone/{file}", {}, [file]) for file in files])
+            if kept := tuple(
+                f for f, report in zip(files, alone, strict=True) if not _nothing([report], limit)
+            ):
+                left = [file for file in files if file not in kept]
+                files, found = kept, f"{found}{_LEFT_OUT}{', '.join(left)}"
+                reports = await together([run(f"{UNFIXED}-again-{i}", {}) for i in range(1, before + 1)])
+                error = _nothing(reports, limit)
         if error:
             return _all(groups, Regression(error=error)), Existing(found, files)
         known = _unfixed(reports, found, files)

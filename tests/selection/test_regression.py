@@ -249,3 +249,29 @@ async def test_tests_that_are_not_steady_are_found_by_more_runs(candidate, regre
 
 def regressions_names(base) -> list[str]:
     return sorted(name.removeprefix("regression/") for name in base.book["copies"])
+
+
+ABORTS = """sh -c 'for f in "$@"; do case $f in *gis*) echo "Aborting: a database is required"; exit 1;; esac; done
+for f in "$@"; do printf "%s[1]\\ntest_one ok [OK]\\n\\n" "$f"; done
+echo "= tests finished: $# passed, in 0.10 seconds ="' tests"""
+
+
+@overlay
+@in_session
+async def test_a_file_that_stops_the_others_is_left_out_and_named(
+    candidate, regressions, totals, task, base, monkeypatch
+):
+    near = ("tests/a.py", "tests/gis.py", "tests/b.py")
+    monkeypatch.setattr("selection.regression.nearby_tests", lambda *_: (near, "3 of 9 test files"))
+    other = replace(task, recipe=replace(task.recipe, test_command=ABORTS, test_format="listing"))
+    first = candidate("a", {"total.sh": totals.RIGHT})
+    found = await regressions([first], other, which="near")
+    assert found == {"a": Regression(passed=2, known=2)}
+    existing = regressions.existing
+    assert existing.files == ("tests/a.py", "tests/b.py")
+    assert existing.found.endswith("left out, since they pass nothing here and stop the others: tests/gis.py")
+    ran = len(base.book["copies"])
+    more = [first, candidate("b", {"total.sh": totals.ALWAYS_THREE})]
+    again = await regressions(more, other, which="near", known=existing)
+    assert again == {"a": Regression(passed=2, known=2), "b": Regression(passed=2, known=2)}
+    assert len(base.book["copies"]) == ran + 1  # what was left out is known
