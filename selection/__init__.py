@@ -12,7 +12,7 @@ from typing import Any
 _HOMES = {
     "applying": "check_applies",
     "card": "Card card_of card_text",
-    "confidence": "Reliability Weighed reliability weigh with_confidence",
+    "confidence": "Reliability Weighed reliability sure_of weigh with_confidence",
     "clusters": "behaviour_clusters cluster_of same_program",
     "evidence": "CaseOutcome Cases Effort Evidence Existing Judgement MachineChoice Match PatchFacts Ranked Ranking "
     "Regression Reproduction Signals Strategy Summary Test UNFIXED EXISTING FACTS GENERATED JUDGE KINDS MACHINE "

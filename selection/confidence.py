@@ -39,9 +39,14 @@ def with_confidence(
     ranking: Ranking, evidence: Evidence, weights: Weights = DEFAULT, least: float = 0.0
 ) -> Ranking:
     """The ranking with how sure it is; below `least` nothing is chosen, which is an answer too."""
+    return ranking if ranking.chosen is None else sure_of(ranking, weigh(evidence, weights), least)
+
+
+def sure_of(ranking: Ranking, weighed: Mapping[str, Weighed], least: float = 0.0) -> Ranking:
+    """The same, of candidates that are weighed already: many rankings may be about one evidence."""
     if ranking.chosen is None:
         return ranking
-    sure = weigh(evidence, weights)[ranking.chosen].probability
+    sure = weighed[ranking.chosen].probability
     if sure >= least:
         return replace(ranking, confidence=sure)
     why = f"Nothing is chosen: {ranking.chosen} is the best, but only {sure:.0%} sure, and {least:.0%} is asked for. "

@@ -18,8 +18,9 @@ from selection import (
     Weights,
     oracle,
     reliability,
+    sure_of,
+    weigh,
     winnow_with,
-    with_confidence,
 )
 
 from .figures_bootstrap import RESAMPLES, SEED, Estimate, estimate, resampled_means
@@ -94,10 +95,11 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
         return None
     known = strategies_with(weights)
     names = [*known, ORACLE]
+    weighed = [weigh(issue.evidence, weights) for issue in graded]
     rankings = {
         name: [
-            _ranked(known.get(name) or oracle(issue.grades), issue.evidence, weights, least)
-            for issue in graded
+            sure_of((known.get(name) or oracle(issue.grades))(issue.evidence), found, least)
+            for issue, found in zip(graded, weighed, strict=True)
         ]
         for name in names
     }
@@ -127,10 +129,6 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
             ]
         ),
     )
-
-
-def _ranked(rank: Strategy, evidence: Evidence, weights: Weights, least: float) -> Ranking:
-    return with_confidence(rank(evidence), evidence, weights, least)
 
 
 def _right(name: str, ranking: Ranking, issue: Weighable) -> float:
