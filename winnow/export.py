@@ -30,6 +30,7 @@ FORMATS: tuple[str, ...] = get_args(Format)
 class Asked:
     """What to export. which: "" for the chosen patches, a candidate's name, or "all". name: of the system, for
     predictions; "" for one made of Winnow's and the model's. logs: of the official harness, for a submission.
+    strategy: whose choices are the chosen patches; "" for the run's own.
     """
 
     format: Format
@@ -38,11 +39,17 @@ class Asked:
     only: Only = "resolved"
     name: str = ""
     logs: Path | None = None
+    strategy: str = ""
 
 
 def export(store: Store, run: str, asked: Asked) -> list[str]:
     """Export a run; what was written and what was left out, a sentence each. Raises CannotExport and NoSuchRun."""
-    facts = gather(store, run)
+    facts = gather(store, run, asked.strategy)
+    if asked.strategy and facts.strategy != asked.strategy:
+        raise CannotExport(
+            f"run {facts.row.run} has no choices by {asked.strategy!r}: "
+            f"`winnow select {facts.row.run} --strategy {asked.strategy}` makes them"
+        )
     summary = summarize(facts)
     scrubber = Scrubber()
     said = _write(store, facts, summary, asked, scrubber)

@@ -23,6 +23,7 @@ def run_export(
     only: str,
     name: str,
     logs: Path | None,
+    strategy: str,
     store: str | None,
 ) -> None:
     """Export and print what was done. Raises CannotExport."""
@@ -33,6 +34,7 @@ def run_export(
         only=_one_of(only, get_args(Only), "value of --only"),  # type: ignore[arg-type]
         name=name,
         logs=logs,
+        strategy=strategy,
     )
     for sentence in export(open_users_store(store), run, asked):
         typer.echo(sentence)

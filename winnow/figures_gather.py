@@ -136,8 +136,8 @@ class _Found:
     ending: str = ""
 
 
-def gather(store: Store, run: str) -> Facts:
-    """Read the facts of a run. Raises NoSuchRun."""
+def gather(store: Store, run: str, strategy: str = "") -> Facts:
+    """Read the facts of a run. strategy: whose choices are the headline; "": the run's own. Raises NoSuchRun."""
     row = store.run(run)
     found: dict[str, _Found] = {
         task.task: _Found(network=_network(task.body)) for task in store.tasks(row.run)
@@ -160,7 +160,7 @@ def gather(store: Store, run: str) -> Facts:
     settings = _object(row.config)
     _choose_the_only_one(found, row.kind)
     strategies = sorted({name for issue in found.values() for name in issue.chosen})
-    wanted = _object(settings.get("selection")).get("strategy")
+    wanted = strategy or _object(settings.get("selection")).get("strategy")
     strategy = wanted if wanted in strategies else (strategies[-1] if strategies else "")
     issues = tuple(_issue(task, issue) for task, issue in found.items())
     return Facts(row, settings, issues, tuple(strategies), strategy, graded, published)

@@ -109,6 +109,19 @@ def test_choosing_again_keeps_the_choices_and_runs_nothing(file, monkeypatch):
     assert "attempt-2 is chosen" in again.output and "passes 3 of 3" in again.output
 
 
+def test_what_another_strategy_chose_can_be_exported(file, tmp_path):
+    def export(strategy: str):
+        words = ["export", RUN, "--format", "predictions-jsonl", "--strategy", strategy, "--store", str(file)]
+        return CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out.jsonl")])
+
+    assert "winnow select" in str(export("shortest").exception)
+    assert select(file, RUN, "--strategy", "votes").exit_code == 0
+    assert export("votes").exit_code == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    chosen = {row["instance_id"]: row["model_patch"] for row in rows}
+    assert chosen["a__b-1"] == patch_of(1) and chosen["a__b-2"] == patch_of(3)
+
+
 def test_a_card_says_what_was_not_tested(file):
     said = select(file, RUN, "--task", "a__b-1").output
     assert "judge: switched off" in said and "matches: none were gathered" in said

@@ -24,6 +24,10 @@ def command(
     candidate: Annotated[
         str, typer.Option(metavar="NAME", help="Not the chosen patches: those of this candidate, or all.")
     ] = "",
+    strategy: Annotated[
+        str,
+        typer.Option(help="The patches that this strategy chose (`winnow select`). Default: the run's own."),
+    ] = "",
     only: Annotated[
         str, typer.Option(help="sft: of which attempts: resolved (by grade), chosen (by selection), or all.")
     ] = "resolved",
@@ -46,4 +50,6 @@ def command(
     """
     from ..export_command import run_export
 
-    run_export(run, format, out, candidate=candidate, only=only, name=name, logs=logs, store=store)
+    run_export(
+        run, format, out, candidate=candidate, only=only, name=name, logs=logs, strategy=strategy, store=store
+    )
