@@ -19,7 +19,7 @@ _HOMES = {
     "MATCHES REPRODUCTION SIGNALS",
     "explain": "why_chosen",
     "facts": "patch_facts",
-    "features": "FEATURES Feature features_of",
+    "features": "FEATURES Feature features_of not_failing",
     "gather": "gather_evidence generated_tests",
     "known": "still_true",
     "machine": "judge_once select",

@@ -221,7 +221,7 @@ def _agreement(evidence: Evidence) -> dict[str, Feature | None]:
     one. Only the others are asked, so that copies of a failing candidate change nothing. Never below 0: that nobody
     agrees is no mark against a patch.
     """
-    fit = _not_failing(evidence)
+    fit = not_failing(evidence)
     count = behaviours if evidence.tests or evidence.reproductions else programs
     sizes = count(evidence, fit)
     if not any(sizes[name] > 1 for name in fit):
@@ -236,7 +236,11 @@ def _agreement(evidence: Evidence) -> dict[str, Feature | None]:
     }
 
 
-def _not_failing(evidence: Evidence) -> list[str]:
+def not_failing(evidence: Evidence) -> list[str]:
+    """Ids of those that apply, break no existing test that not all break, and pass a generated test, if any counts.
+
+    Like what is worth choosing (selection/worth_choosing), but for the tests that all break.
+    """
     by_all = _broken_by_all(evidence)
     tests, _ = counting(evidence)
     names = []

@@ -25,6 +25,7 @@ from selection import (
     Test,
     codemonkeys,
     most_votes,
+    not_failing,
     oracle,
     strategy,
     top_shortlist,
@@ -84,7 +85,7 @@ def test_taking_a_candidates_evidence_away_never_ranks_it_up(data, given_evidenc
 @quick
 @given(data=st.data(), given_evidence=evidence(least=1), number=st.integers(13, 20))
 def test_a_duplicate_of_a_failing_candidate_changes_nothing(data, given_evidence, number):
-    failing = [c for c in given_evidence.candidates if not worth(c, given_evidence)[0]]
+    failing = [c for c in given_evidence.candidates if c.id not in not_failing(given_evidence)]
     if not failing:
         return
     loser, twin = data.draw(st.sampled_from(failing)), f"attempt-{number}"
