@@ -106,7 +106,7 @@ def bad_night(home: Home, server: Moody, given: argparse.Namespace, calls: int) 
     with again_and_again(kill_one, 0.3):
         for moment, share in enumerate((0.2, 0.5, 0.8)):
             process = home.start(*said)
-            while len(server.steps) < share * calls and process.poll() is None:
+            while len(server.finished) < share * calls and process.poll() is None:
                 time.sleep(0.05)
             if moment == 0:
                 full_disk(home)
@@ -159,6 +159,7 @@ def main() -> int:
         calls = len(server.steps)
         print(f"quiet: {len(expected)} issues, {calls} calls", flush=True)
         server.steps.clear()
+        server.finished.clear()
         bad = home_in(folder, "bad", given.built)
         (bad.folder / "sandboxes").mkdir()
         own_disk = given.sandbox == "overlay" and os.geteuid() == 0
