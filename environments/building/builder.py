@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox import Backend, Images
 
+from ..datasets.names import folder_name
 from ..instance import Instance
 from ..repository import freeze, repository_name
 from ..safe_git import RepositoryError
@@ -257,4 +258,4 @@ def _names(instance: Instance) -> tuple[str, ...]:
     repo = instance.repo.removesuffix(".git").rstrip("/")
     parts = [part for part in repo.replace(":", "/").split("/") if part][-2:]
     full = "__".join(parts) if len(parts) == 2 and not Path(repo).is_dir() else repository_name(repo)
-    return (instance.id.replace("/", "__"), f"{full}-{instance.base_commit[:12]}", full)
+    return (folder_name(instance.id), f"{full}-{instance.base_commit[:12]}", full)

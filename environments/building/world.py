@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -16,12 +15,12 @@ from sandbox import Backend, Place
 
 from ..instance import Instance
 from ..python_layout import import_names
-from ..repository import head_entries
 from ..sources import languages_of
 from ..task import Recipe, Snapshot, Task
 from .bench import AT, ENV, Bench, Ground, ground_for, open_bench, world_env
 from .carrying import carry_out, link_tree
 from .failures import BuildFailed, StepFailed
+from .importing import check_imports, imports_well, put_on_path
 from .index import Index
 from .installing import (
     FIRST_STEP,
@@ -33,7 +32,8 @@ from .installing import (
     resolved,
 )
 from .interpreters import Interpreter
-from .layers import layer, name_of
+from .keeping import keep_environment, keep_repository, mark_start
+from .layers import layer, name_of, remove
 from .plan import Plan, Service, version_of, write_recipe
 from .repository_reading import Reading
 from .services import HOME, start_script
@@ -43,9 +43,6 @@ from .version_choice import Choice, Minor
 from .ways import Way, undated, ways_to_build
 from .wishes import wishes_of
 
-_STAMP = "/tmp/winnow-stamp"
-_NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
-_PATH_FILE = "winnow-repository.pth"
 _MOST_WAYS = 8
 _OF_INSTALLING = ("installing the project (", "importing")
 
@@ -206,18 +203,17 @@ class _Making:
         bench = await open_bench(self._backend, ground, order.index, places, f"build-{order.instance.id}", {})
         try:
             await self._tag(bench)
-            await bench.run(f"touch {_STAMP}; sleep 0.02", step="starting")
-            before = await _listing(bench)
+            await mark_start(bench)
             wishes = wishes_of(order.reading.texts, order.reading.files, version_of(plan))
             await install_project(bench, plan, wishes.name)
             if plan.install == "path" or (plan.install == "script" and not plan.setup):
-                await _put_on_path(bench, order.snapshot.tree)
-            await _check_imports(bench, order.snapshot.tree)
+                await put_on_path(bench, order.snapshot.tree)
+            await check_imports(bench, order.snapshot.tree)
             trial = await self._tried(bench, plan)
-            if trial.added and not await _imports_well(bench, order.snapshot.tree):
+            if trial.added and not await imports_well(bench, order.snapshot.tree):
                 # What was added brought another version of the project itself.
                 await install_project(bench, plan, wishes.name)
-                await _check_imports(bench, order.snapshot.tree)
+                await check_imports(bench, order.snapshot.tree)
                 trial = replace(await self._tried(bench, plan), added=trial.added)
             if trial.share < at_least:
                 return trial.share
@@ -228,7 +224,7 @@ class _Making:
                 test_format=trial.way.format,
                 why=(*plan.why, trial.way.why, trial.why, *_added(trial)),
             )
-            await self._keep(bench, plan, base, services, before, into)
+            await self._keep(bench, plan, base, services, into)
             return max(trial.share, at_least)
         finally:
             await bench.close()
@@ -323,30 +319,15 @@ class _Making:
         pieces = like.pieces if like is not None and "\n" not in plan.test_command else ("",)
         return (TestWay(plan.test_command, kind, "the test command was given", pieces or ("",)),)
 
-    async def _keep(
-        self,
-        bench: Bench,
-        plan: Plan,
-        base: Path,
-        services: Path | None,
-        before: Mapping[str, frozenset[str]],
-        into: Path,
-    ) -> None:
-        """Fill the world's layer: the dependencies' files and the repository's, and what the installation changed."""
+    async def _keep(self, bench: Bench, plan: Plan, base: Path, services: Path | None, into: Path) -> None:
+        """Fill the world's layer."""
         order = self._order
         pins = await resolved(bench)
         await compile_all(bench)
-        after = await _listing(bench)
-        tracked = head_entries(order.snapshot.tree)
-        fresh = await _fresh(bench)
-        await asyncio.to_thread(link_tree, base / "env", into / "env")
-        await asyncio.to_thread(_take_away, into / "env", before[ENV] - after[ENV])
-        await carry_out(bench.sandbox, ENV, into / "env", only=fresh[ENV])
-        await asyncio.to_thread(link_tree, order.snapshot.tree, into / "tree")
-        built = [path for path in fresh[AT] if path not in tracked and not _not_kept(path)]
-        await carry_out(bench.sandbox, AT, into / "tree", only=built)
-        await asyncio.to_thread(_hide, into / "tree", built)
+        await keep_environment(bench, base / "env", into / "env")
+        await keep_repository(bench, order.snapshot.tree, into / "tree")
         if services is not None:
+            await asyncio.to_thread(remove, into / "services")
             await asyncio.to_thread(link_tree, services, into / "services")
         repository = order.instance.repo
         text = write_recipe(plan, repository=repository, commit=order.snapshot.base, resolved=pins)
@@ -391,82 +372,6 @@ def _in_short(plan: Plan) -> str:
 
 def _added(trial: Trial) -> tuple[str, ...]:
     return (f"added, since its tests want them: {', '.join(trial.added)}",) if trial.added else ()
-
-
-async def _listing(bench: Bench) -> dict[str, frozenset[str]]:
-    said = await bench.run(
-        f"cd {ENV} && find . ! -type d -print | head -c 3900000", step="listing the environment", cwd="/"
-    )
-    return {ENV: frozenset(line.removeprefix("./") for line in said.splitlines())}
-
-
-async def _fresh(bench: Bench) -> dict[str, list[str]]:
-    """Paths that were written since the stamp, by folder."""
-    found = {}
-    for folder in (ENV, AT):
-        script = (
-            f"cd {folder} && find . -name .git -prune -o ! -type d -cnewer {_STAMP} -print | head -c 3900000"
-        )
-        said = await bench.run(script, step="looking for what was built", cwd="/")
-        names = [line.removeprefix("./") for line in said.splitlines() if line]
-        found[folder] = [one for one in names if not _not_kept(one) or folder == ENV]
-    return found
-
-
-def _not_kept(path: str) -> bool:
-    return any(part in _NOT_KEPT for part in path.split("/"))
-
-
-async def _put_on_path(bench: Bench, tree: Path) -> None:
-    """Without an installation: the folders of the packages on Python's own path."""
-    roots = dict.fromkeys(f"{AT}/{root}" if root else AT for root in import_names(tree).values()) or {
-        AT: None
-    }
-    site = await bench.run(
-        "python -c 'from distutils.sysconfig import get_python_lib as f; print(f())' 2>/dev/null || "
-        "python -c 'import sysconfig; print(sysconfig.get_paths()[\"purelib\"])'",
-        step="asking Python for its path",
-    )
-    await bench.sandbox.write(f"{site.split()[-1]}/{_PATH_FILE}", "\n".join(roots).encode() + b"\n")
-
-
-async def _check_imports(bench: Bench, tree: Path) -> None:
-    """Raises StepFailed where a package of the repository is found elsewhere than in it."""
-    from ..world_check import find_modules
-
-    found = await find_modules(bench.sandbox, AT, list(import_names(tree)))
-    for name, where in found.items():
-        if where is not None and not where.startswith(AT + "/"):
-            raise StepFailed("importing it", f"error: `import {name}` finds {where} and not the repository")
-    if found and all(where is None for where in found.values()):
-        raise StepFailed("importing it", f"error: none of {', '.join(found)} can be imported")
-
-
-async def _imports_well(bench: Bench, tree: Path) -> bool:
-    try:
-        await _check_imports(bench, tree)
-    except StepFailed:
-        return False
-    return True
-
-
-def _take_away(folder: Path, gone: Collection[str]) -> None:
-    for name in gone:
-        path = folder / name
-        if os.path.lexists(path) and not path.is_dir():
-            path.unlink()
-
-
-def _hide(tree: Path, built: list[str]) -> None:
-    """What the installation wrote into the repository is ignored there, whatever its .gitignore says."""
-    exclude = tree / ".git/info/exclude"
-    text = exclude.read_text(errors="surrogateescape") if exclude.is_file() else ""
-    exclude.unlink(missing_ok=True)  # it is a link to the frozen repository's
-    lines = [f"/{path}" for path in built if not any(char in path for char in "*?[\\\n#!")]
-    exclude.write_text(text + "\n".join(lines) + "\n", errors="surrogateescape")
-    from ..safe_git import git
-
-    git("update-index", "-q", "--refresh", git_dir=tree / ".git", work_tree=tree, ok=(0, 1))
 
 
 def _plan_from(said: Mapping[str, Any]) -> Plan:

@@ -193,13 +193,33 @@ async def test_a_recipe_is_obeyed_and_its_service_runs_beside_the_tests(build):
     assert passed(report) == 1 and report.whole and task.recipe.env["SAID"] == "yes"
 
 
+TRAP = """\
+import os, sys
+from setuptools import setup
+
+trap = "/opt/env/x\\n" + VICTIM  # a name that reads like a path of the host when a list is cut at its lines
+if {"dist_info", "egg_info"} & set(sys.argv):
+    os.makedirs(os.path.dirname(trap), exist_ok=True)
+    open(trap, "w").close()
+elif os.path.exists(trap):
+    os.remove(trap)
+setup(name="twice", py_modules=["twice"])
+"""
+
+
 @pytest.mark.docker
-async def test_on_docker_too(build, docker, tmp_path):
+async def test_on_docker_too_and_no_name_of_a_build_is_a_name_of_the_host(build, docker, tmp_path):
     if docker is None:
         pytest.skip("no Docker engine answers")
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
     files = {
-        "setup.py": "from setuptools import setup\nsetup(name='twice', py_modules=['twice'])\n",
+        "setup.py": TRAP.replace("VICTIM", repr(str(victim))),
         "twice.py": MODULE,
+        "test_twice.py": UNITTEST,
     }
-    _, report, _ = await build({**files, "test_twice.py": UNITTEST}, into=tmp_path / "layers", on_docker=True)
+    task, report, _ = await build(files, into=tmp_path / "layers", on_docker=True)
     assert report.whole and passed(report) == 1
+    assert victim.read_text() == "mine"
+    trap = next(place for place in task.recipe.places if place.target == "/opt/env").source / f"x\n{victim}"
+    assert trap.parent.is_dir() and not trap.exists(), "it was there, and the installation removed it"
