@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 
 from agent import Run
 
@@ -20,6 +22,8 @@ RIVALS = 2
 """Runners-up that a card shows."""
 TOLD = 5
 """Tests, or broken tests, that a list names before it says how many more there are."""
+_CELL = 28
+"""Characters of a cell's line: three columns and the kinds' names fit a terminal of 120."""
 _SAID = 80
 """Characters of a test's last line of output that are shown."""
 
@@ -72,11 +76,7 @@ def card_of(evidence: Evidence, ranking: Ranking, weights: Weights = DEFAULT) ->
 def card_text(card: Card, *, choice: bool = True) -> str:
     """The card as plain text, in columns, without the patch itself. choice: whether why it is chosen is in it."""
     lines = [card.head, *([f"  {card.why}"] if choice else []), f"  patch: {card.patch}", ""]
-    table = [("", *card.columns), *card.rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines += [
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
-    ]
+    lines += _table([("", *card.columns), *card.rows])
     for title, said in (
         ("tests that tell", card.tests),
         ("against it", card.doubts),
@@ -84,6 +84,18 @@ def card_text(card: Card, *, choice: bool = True) -> str:
     ):
         lines += ["", f"  {title}:", *(f"  - {line}" for line in said or ("nothing found",))]
     return "\n".join(lines)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows in columns, cells wrapped."""
+    wrapped = [[wrap(cell, _CELL) or [""] for cell in row] for row in rows]
+    widths = [max(len(line) for row in wrapped for line in row[i]) for i in range(len(rows[0]))]
+    lines = []
+    for row in wrapped:
+        for parts in zip_longest(*row, fillvalue=""):
+            cells = [part.ljust(width) for part, width in zip(parts, widths, strict=True)]
+            lines.append("  " + "  ".join(cells).rstrip())
+    return lines
 
 
 def _rivals(best: str, ranking: Ranking, evidence: Evidence) -> list[str]:
@@ -168,8 +180,8 @@ def _untested(name: str, evidence: Evidence) -> tuple[str, ...]:
     if found is not None and found.error:
         lines.append(f"existing tests: {found.error}")
     if evidence.existing is not None:
-        if evidence.existing.found:
-            lines.append(f"existing tests are {evidence.existing.found}; others were not run")
+        if evidence.existing.files:
+            lines.append(f"other existing tests than these: {evidence.existing.found}")
         if evidence.existing.flaky:
             lines.append(f"flaky existing tests, which count for nothing: {_some(evidence.existing.flaky)}")
     among, _ = counting(evidence)
