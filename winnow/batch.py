@@ -13,12 +13,13 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent import together
 from environments import GitFailed, NotSealed, PatchFails, RepositoryError, SetupFailed, Task, WorldWrong
 from environments.building import Builder, BuildFailed, WrongRecipe
 from models import BudgetSpent, ModelError
-from sandbox import SandboxError, clean
+from sandbox import Backend, SandboxError, clean
 from selection import counting
 from store import RunBusy, StepChanged, Store, StoreError
 
@@ -34,7 +35,8 @@ from .batch_issues import (
     stored_configuration,
 )
 from .batch_sandboxes import Machine
-from .batch_worlds import open_worlds
+from .building import open_builder
+from .configuration import Configuration
 from .minds import Minds
 from .paths import sandboxes_folder
 from .pipeline import Outcome, Tools, WorldFailed, solve_task
@@ -102,12 +104,28 @@ async def _session(store: Store, run: str, view: View, ended: Ended) -> AsyncIte
                     limits_of(configuration.sandbox),
                     view,
                 )
-                async with open_worlds(configuration, run, backend, view.tell) as builder:
+                async with _open_worlds(configuration, run, backend, view.tell) as builder:
                     yield Work(tools, builder, ended)
             finally:
                 await backend.close()
                 if minds is not None:
                     await minds.close()
+
+
+@contextlib.asynccontextmanager
+async def _open_worlds(
+    configuration: Configuration, run: str, backend: Backend, tell: Callable[[str], None]
+) -> AsyncIterator[Builder | None]:
+    """What builds the worlds of a batch; nobody where `winnow solve` has prepared its one world."""
+    data = configuration.data
+    if data is None:
+        yield None
+        return
+    repos, recipe, rootfs = (Path(one) if one else None for one in (data.repos, data.recipe, data.rootfs))
+    async with open_builder(
+        backend, run, tell, repos=repos, recipe=recipe, rootfs=rootfs, at_once=configuration.limits.builds
+    ) as builder:
+        yield builder
 
 
 @contextlib.contextmanager

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from environments import Instance, Pick, check, read_dataset
+from environments import Instance, Pick, check, folder_name, read_dataset
 from environments.building import Builder
-from sandbox import Backend, Images, Limits, open_backend
+from sandbox import Backend, Limits, open_backend
 
+from .building import WORLD_FAULTS, open_builder
 from .failures import WORLD_FAILED
-from .grade_worlds import WORLD_FAULTS
-from .paths import data_folder, new_run_id, sandboxes_folder
+from .paths import new_run_id, sandboxes_folder
 from .solving import run_until_done
 from .worlds import choose_backend
 
@@ -59,17 +59,15 @@ async def _build_all(asked: Asked, kind: str, instances: tuple[Instance, ...], c
     run = new_run_id("build")
     backend = open_backend(kind, run=run, state=sandboxes_folder())  # type: ignore[arg-type]
     try:
-        with Images(run, sandboxes_folder(), tell) as images:
-            builder = Builder(
-                backend,
-                data_folder() / "built",
-                repos=asked.repos,
-                recipes=asked.recipe,
-                tell=tell,
-                at_once=asked.at_once,
-                images=images,
-                rootfs=asked.rootfs,
-            )
+        async with open_builder(
+            backend,
+            run,
+            tell,
+            repos=asked.repos,
+            recipe=asked.recipe,
+            rootfs=asked.rootfs,
+            at_once=asked.at_once,
+        ) as builder:
             work = (_build_one(builder, backend, one, asked.recipes_to, console) for one in instances)
             return (await asyncio.gather(*work)).count(False)
     finally:
@@ -89,7 +87,7 @@ async def _build_one(
             await sandbox.close()
         if recipes_to is not None and not instance.image:
             text = await builder.recipe(instance)
-            (recipes_to / f"{instance.id.replace('/', '__')}.toml").write_text(text, encoding="utf-8")
+            (recipes_to / f"{folder_name(instance.id)}.toml").write_text(text, encoding="utf-8")
     except WORLD_FAULTS as error:
         console.print(
             f"[red]failed[/red]  {escape(instance.id)}: {escape(str(error))}", highlight=False, soft_wrap=True

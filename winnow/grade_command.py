@@ -18,6 +18,7 @@ from environments import Dataset, Grade, Pick, empty_patch, read_dataset
 from sandbox import clean
 from store import Store
 
+from .building import WORLD_FAULTS, open_builder
 from .configuration import SandboxSettings
 from .failures import WORLD_FAILED
 from .grade_audit import KIND as AUDIT
@@ -35,7 +36,6 @@ from .grade_candidates import (
 from .grade_official import compare
 from .grade_table import Grades, line, print_comparison, print_flags, print_grades, totals
 from .grade_work import OUTPUT, Grader
-from .grade_worlds import WORLD_FAULTS, open_worlds
 from .grades import grade_to_json, keep_grade
 from .importing import import_predictions
 from .paths import data_folder, open_users_store, sandboxes_folder
@@ -63,6 +63,7 @@ class Asked:
     timeout: float | None
     repos: Path | None
     recipe: Path | None
+    rootfs: Path | None
     sandbox: str
     json: bool
     store: str | None
@@ -193,7 +194,9 @@ async def _grade_jobs(session: _Session, work: Plan, keep: Keep) -> None:
         if lacks := await backend.lacks():
             tell("not given here: " + " ".join(lacks))
         limits = dataclasses.replace(limits_of(settings), output=OUTPUT)
-        async with open_worlds(backend, run, asked.repos, asked.recipe, tell) as worlds:
+        async with open_builder(
+            backend, run, tell, repos=asked.repos, recipe=asked.recipe, rootfs=asked.rootfs
+        ) as worlds:
             grader = Grader(
                 worlds, backend, limits, keep, tell, asked.at_once, asked.repeats, asked.timeout, WORLD_FAULTS
             )

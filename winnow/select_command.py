@@ -79,6 +79,7 @@ class Asked:
     cards: bool
     repos: Path | None
     recipe: Path | None
+    rootfs: Path | None
     sandbox: str
     at_once: int
     words: tuple[str, ...]
@@ -161,6 +162,7 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
         model,
         asked.repos,
         asked.recipe,
+        asked.rootfs,
         asked.sandbox,
         asked.at_once,
     )

@@ -17,8 +17,9 @@ from selection import Evidence, SelectionSettings, gather_evidence
 from store import Store
 
 from .base import Base
+from .building import WORLD_FAULTS, open_builder
 from .configuration import Configuration
-from .grade_worlds import WORLD_FAULTS, Worlds, open_worlds
+from .grade_work import Worlds
 from .journaled_model import JournaledModel
 from .journaled_sandbox import JournaledSandbox
 from .minds import Minds
@@ -38,6 +39,7 @@ class Gathering:
     model: str
     repos: Path | None
     recipe: Path | None
+    rootfs: Path | None
     sandbox: str
     at_once: int
 
@@ -72,7 +74,9 @@ async def gather_run(
         try:
             if lacks := await backend.lacks():
                 tell("not given here: " + " ".join(lacks))
-            async with open_worlds(backend, run, asked.repos, asked.recipe, tell) as worlds:
+            async with open_builder(
+                backend, run, tell, repos=asked.repos, recipe=asked.recipe, rootfs=asked.rootfs
+            ) as worlds:
                 work = _Work(
                     store,
                     run,

@@ -49,6 +49,9 @@ def command(
     recipe: Annotated[
         Path | None, typer.Option(help="Recipes written or mended by hand: a file or a folder.")
     ] = None,
+    rootfs: Annotated[
+        Path | None, typer.Option(help="The root file system that worlds are built on (as for `run`).")
+    ] = None,
     sandbox: Annotated[str, typer.Option(help="docker, overlay, or auto for what works here.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the grades as JSON.")] = False,
     store: Annotated[
@@ -90,6 +93,7 @@ def command(
                 timeout=timeout,
                 repos=repos,
                 recipe=recipe,
+                rootfs=rootfs,
                 sandbox=sandbox,
                 json=as_json,
                 store=store,

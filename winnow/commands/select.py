@@ -57,6 +57,9 @@ def command(
     recipe: Annotated[
         Path | None, typer.Option(help="Recipes written or mended by hand: a file or a folder.")
     ] = None,
+    rootfs: Annotated[
+        Path | None, typer.Option(help="The root file system that worlds are built on (as for `run`).")
+    ] = None,
     sandbox: Annotated[str, typer.Option(help="docker, overlay, or auto for what works here.")] = "auto",
     at_once: Annotated[int, typer.Option(min=1, help="Issues whose evidence is gathered at once.")] = 2,
     option: Annotated[
@@ -111,6 +114,7 @@ def command(
                 cards=cards,
                 repos=repos,
                 recipe=recipe,
+                rootfs=rootfs,
                 sandbox=sandbox,
                 at_once=at_once,
                 words=tuple(option or ()),
