@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,6 @@ from store import open_store
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("batch")]
 
 ATTEMPTS = 2
-CALLS = 10
-"""Model calls of a toy issue with two attempts: 2 for each test, 3 and 2 for the edits, none for the context, and those
-of the selection machine, which chooses between two."""
 
 
 @pytest.fixture
@@ -245,7 +243,7 @@ def test_another_configuration_is_refused_by_key_and_made_a_fork_that_pays_only_
 def test_a_budget_for_the_run_stops_it_and_redo_goes_on_where_it_stopped(home, server, dataset):
     with_enough = home.run(*words(server, dataset))
     assert with_enough.returncode == 0
-    enough, calls = toy_batch.runs(home.store)[0], len(server.steps)
+    enough = toy_batch.runs(home.store)[0]
     server.steps.clear()
     done = home.run(*words(server, dataset, "--budget", "0.014"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -255,7 +253,7 @@ def test_a_budget_for_the_run_stops_it_and_redo_goes_on_where_it_stopped(home, s
     assert "cost limit" in done.stdout
     more = home.run("resume", run, "--redo", "cost limit", "--budget", "5")
     assert more.returncode == 0, more.stdout + more.stderr
-    assert sorted(server.steps) == sorted(set(server.steps) | set(server.steps)) or len(server.steps) == calls
+    assert max(Counter(server.steps).values()) <= 2, "each of the two issues pays for a step once"
     one, other = toy_batch.outcome(home.store, enough), toy_batch.outcome(home.store, run)
     for task in one:
         assert (
