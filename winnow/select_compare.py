@@ -104,7 +104,10 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
         for name in names
     }
     right = {
-        name: [_right(name, ranking, issue) for ranking, issue in zip(found, graded, strict=True)]
+        name: [
+            right_of(name, ranking, issue.evidence, issue.grades)
+            for ranking, issue in zip(found, graded, strict=True)
+        ]
         for name, found in rankings.items()
     }
     covered = [float(any(issue.grades.values())) for issue in graded]
@@ -131,17 +134,20 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
     )
 
 
-def _right(name: str, ranking: Ranking, issue: Weighable) -> float:
-    if name == RANDOM and ranking.chosen is not None:
-        drawn = [r.candidate for r in ranking.order if r.worth and _like_first(r.candidate, ranking, issue)]
-        return sum(issue.grades.get(candidate, False) for candidate in drawn) / len(drawn)
-    return float(issue.grades.get(ranking.chosen or "", False))
+def right_of(name: str, ranking: Ranking, evidence: Evidence, grades: Mapping[str, bool]) -> float:
+    """1 where what a strategy chose resolves the issue, else 0; of `random` the mean over all that it might draw.
 
-
-def _like_first(candidate: str, ranking: Ranking, issue: Weighable) -> bool:
-    """Where any candidate is known to apply, it is drawn among those that do."""
-    applies = issue.evidence.applies
-    return bool(applies.get(candidate)) == bool(applies.get(ranking.order[0].candidate))
+    Where any candidate is known to apply, it draws among those that do.
+    """
+    if name != RANDOM or ranking.chosen is None:
+        return float(grades.get(ranking.chosen or "", False))
+    like_first = bool(evidence.applies.get(ranking.order[0].candidate))
+    drawn = [
+        ranked.candidate
+        for ranked in ranking.order
+        if ranked.worth and bool(evidence.applies.get(ranked.candidate)) == like_first
+    ]
+    return sum(grades.get(candidate, False) for candidate in drawn) / len(drawn)
 
 
 def _row(

@@ -16,6 +16,7 @@ from selection import Evidence, MachineChoice, Strategy, distinct
 
 from .figures import shown_ks
 from .figures_bootstrap import SEED
+from .select_compare import right_of
 from .select_issues import Weighable
 
 SUBSAMPLES = 1000
@@ -52,14 +53,14 @@ def best_at(
 def _share_right(
     issue: Weighable, k: int, strategies: Mapping[str, Strategy], subsamples: int, seed: int
 ) -> dict[str, float]:
-    right = dict.fromkeys(strategies, 0)
+    right = dict.fromkeys(strategies, 0.0)
     number = 0
     for ids in subsets([c.id for c in issue.evidence.candidates], k, subsamples, f"{seed} {issue.task}"):
         number += 1
         part = restricted(issue.evidence, ids)
         for name, rank in strategies.items():
-            right[name] += issue.grades.get(rank(part).chosen or "", False)
-    return {name: count / number for name, count in right.items()}
+            right[name] += right_of(name, rank(part), part, issue.grades)
+    return {name: total / number for name, total in right.items()}
 
 
 def subsets(ids: Sequence[str], k: int, most: int, seed: str) -> Iterator[frozenset[str]]:
