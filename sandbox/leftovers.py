@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from .inside.cgroups import sweep
+from .inside.cgroups import name_of, sweep
 from .layers import own, run_folder
 from .protocol import SandboxError
 
@@ -35,7 +35,7 @@ def _removed(folder: Path) -> bool:
     if owned is None:
         return False
     # A launcher that was killed could not take its control groups away; its sandboxes ended with their streams.
-    sweep(folder.name, kill=True, everywhere=True)
+    sweep(name_of(folder.name, folder), kill=True, everywhere=True)
     owned.release()
     return True
 

@@ -34,6 +34,12 @@ _OUTSIDE = "winnow-outside"
 KILL_PATIENCE, REMOVE_PATIENCE = 10.0, 1.0
 
 
+def name_of(run, folder):
+    """What a run's groups are called. folder: the run's; of two runs with one name in two places each has its own."""
+    seen = os.stat(folder)
+    return f"{run}-{seen.st_dev:x}-{seen.st_ino:x}"
+
+
 def find(name, *, proc="/proc/self", trial=True):
     """What this process may use for the run called `name`. -> Groups, or None where no control groups are mounted.
 

@@ -60,12 +60,13 @@ class Launcher:
         self.count = 0
 
     def setup(self, run, folder, pool, without):
-        self.run, self.pool, self.without = run, pool, frozenset(without)
+        self.pool, self.without = pool, frozenset(without)
         os.chdir(folder)
         self.root = os.geteuid() == 0
-        self.groups = cgroups.find(run)
+        self.owned = cgroups.name_of(run, ".")
+        self.groups = cgroups.find(self.owned)
         if self.groups is not None:
-            cgroups.sweep(run)
+            cgroups.sweep(self.owned)
         if not self.root:
             namespaces.become_root_of_own()
         kernel.unshare(kernel.NEWNS)
@@ -233,7 +234,7 @@ class Launcher:
         except ChildProcessError:
             pass
         if self.groups is not None:
-            cgroups.sweep(self.run)
+            cgroups.sweep(self.owned)
 
 
 class Sandbox:

@@ -467,3 +467,16 @@ async def test_the_contract_holds_for_an_ordinary_user(ordinary):
         assert " passed" in said
     finally:
         shutil.rmtree(folder)
+
+
+async def test_runs_of_one_name_in_two_places_leave_each_other_alone(tmp_path):
+    """Two stores may have runs of one name: the end of one is nothing to the other's sandboxes."""
+    one, other = (OverlayBackend("same-name", tmp_path / where / "state") for where in ("one", "other"))
+    first = await one.start(World(), name="a", limits=Limits())
+    second = await other.start(World(), name="a", limits=Limits())
+    await one.close()
+    assert (await second.run("echo alive")).output == "alive\n"
+    await (await second.copy("b")).close()
+    with pytest.raises(SandboxError):
+        await first.run("true")
+    await other.close()

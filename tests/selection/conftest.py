@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 from collections.abc import Iterable
 from types import SimpleNamespace
 
@@ -128,7 +129,7 @@ class Counted:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def started(task, tmp_path_factory):
     """One real sandbox of the task for all tests: it is only ever copied."""
-    backend = OverlayBackend(run="selection-tests", state=tmp_path_factory.mktemp("state"))
+    backend = OverlayBackend(run=f"test{secrets.token_hex(4)}", state=tmp_path_factory.mktemp("state"))
     yield await backend.start(task.world(), name="base", limits=dataclasses.replace(Limits(), processes=64))
     await backend.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def shop(tmp_path_factory) -> Task:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(shop, tmp_path_factory):
-    backend = OverlayBackend(run="covering-tests", state=tmp_path_factory.mktemp("state"))
+    backend = OverlayBackend(run=f"test{secrets.token_hex(4)}", state=tmp_path_factory.mktemp("state"))
     yield await backend.start(shop.world(), name="base", limits=dataclasses.replace(Limits(), processes=64))
     await backend.close()
 

@@ -1,6 +1,7 @@
 """An official image whose repository still has the fix: a later commit, a tag, a stash, a reflog. None is seen."""
 
 import io
+import secrets
 import tarfile
 
 import pytest
@@ -34,7 +35,7 @@ def leaky(tmp_path_factory):
     _change(repository, f"# {CANARY}: stashed\n")
     toy.git(repository, "stash")
     leftovers.append(toy.git(repository, "rev-parse", "refs/stash").strip())
-    engine, name = connect(), "winnow-test-leaky"
+    engine, name = connect(), f"winnow-test-leaky-{secrets.token_hex(4)}"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(small_image, "PROGRAMS", small_image.PROGRAMS + " git head tr sed")
         image = io.BytesIO(small_image._tar({}))
