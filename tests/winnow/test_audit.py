@@ -37,7 +37,7 @@ def test_history_mining(command):
     ("command", "flag"),
     [
         ("curl -sL https://raw.githubusercontent.com/x/y/main/z.py", "network"),
-        ("wget index.example/simple", "network"),
+        ("wget github.com/simple", "network"),
         ("git fetch origin", "network"),
         ("git clone https://github.com/other/thing", "network"),
         ("pip install attrs", "network"),
@@ -61,7 +61,7 @@ def test_network_and_downloads(command, flag):
 @pytest.mark.parametrize(
     "script",
     [
-        "import urllib.request\nurllib.request.urlopen('https://index.example/x')",
+        "import urllib.request\nurllib.request.urlopen('https://raw.githubusercontent.com/x')",
         "requests.get(f'https://api.github.com/{x}')",
         "import subprocess\nsubprocess.run('git log --all', shell=True)",
     ],
