@@ -64,7 +64,7 @@ def freeze(
     if _is_url(source):
         if clone_into is None:
             raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
-        found = _Source(None, _clone(str(source), clone_into))
+        found = _Source(None, clone(str(source), clone_into))
     else:
         found = _find(Path(source))
     if folder.exists() and any(folder.iterdir()):
@@ -182,8 +182,11 @@ def _is_url(source: str | Path) -> bool:
     return isinstance(source, str) and bool(_URL.fullmatch(source)) and not os.path.exists(source)
 
 
-def _clone(url: str, into: Path) -> Path:
-    """Clone with the user's own git configuration and keys: the repository may be a private one."""
+def clone(url: str, into: Path, *, otherwise: str = "") -> Path:
+    """A bare clone, with the user's own git configuration and keys: the repository may be a private one.
+
+    otherwise: what the user can do instead, said where git cannot clone it. Raises RepositoryError.
+    """
     import subprocess
 
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
@@ -195,7 +198,9 @@ def _clone(url: str, into: Path) -> Path:
         raise RepositoryError("git is not installed: install it and start again") from error
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-        raise RepositoryError(f"{_without_password(url)} cannot be cloned: {_without_password(words[-1])}")
+        raise RepositoryError(
+            f"{_without_password(url)} cannot be cloned: {_without_password(words[-1])}{otherwise}"
+        )
     return into
 
 

@@ -189,12 +189,3 @@ def cost_of(uses: Sequence[str], several: Sequence[Evidence]) -> Cost:
         usd=sum(e.cost for e in efforts),
         recorded=not uses or any(evidence.effort for evidence in several),
     )
-
-
-def counts_of(issue: Weighable) -> Mapping[str, int]:
-    """How many candidates an issue has, how many are graded, how many right."""
-    return {
-        "candidates": len(issue.evidence.candidates),
-        "graded": len(issue.grades),
-        "right": sum(issue.grades.values()),
-    }

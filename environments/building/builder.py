@@ -15,7 +15,7 @@ from sandbox import Backend, Images
 
 from ..datasets.names import folder_name
 from ..instance import Instance
-from ..repository import freeze, repository_name
+from ..repository import clone, freeze, repository_name
 from ..safe_git import RepositoryError
 from ..task import Snapshot, Task
 from .bench import AT
@@ -25,12 +25,14 @@ from .image_world import image_task
 from .index import read_index
 from .interpreters import Interpreter, download, installed
 from .layers import layer, name_of
-from .mirrors import clone, commit_date, find_repository, has_commit, nearest_tag
+from .mirrors import commit_date, find_repository, has_commit, nearest_tag
 from .plan import Plan, find_recipe, read_recipe, with_given
 from .repository_reading import Reading, read_repository
 from .version_choice import RELEASED, Choice, choose, declared_by, minor_of
 from .wishes import wishes_of
 from .world import Made, Order, make_world, task_of
+
+_OTHERWISE = "; name a folder with clones (--repos DIR)"
 
 
 class Builder:
@@ -145,7 +147,7 @@ class Builder:
     async def _cloned(self, url: str, commit: str) -> Path:
         async def make(folder: Path) -> None:
             self._tell(f"cloning {repository_name(url)}")
-            await asyncio.to_thread(clone, url, folder / "repo.git")
+            await asyncio.to_thread(clone, url, folder / "repo.git", otherwise=_OTHERWISE)
 
         name = name_of("clone", url)
         made = await layer(self._folder / "clones", name, make)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,23 +74,6 @@ def nearest_tag(path: Path, commit: str) -> tuple[str, str]:
         return "", ""
 
 
-def clone(url: str, into: Path) -> None:
-    """A bare clone, with the user's own git configuration and keys. Raises RepositoryError."""
-    command = ["git", "-c", "core.hooksPath=/dev/null", "clone", "--bare", "--quiet", "--", url, str(into)]
-    import os
-
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        raise RepositoryError("git is not installed: install it and start again") from error
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-        raise RepositoryError(
-            f"{_plain(url)} cannot be cloned: {_plain(words[-1])}; name a folder with clones (--repos DIR)"
-        )
-
-
 def _candidates(mirrors: Path, repo: str) -> Iterator[Path]:
     """Folders of `mirrors` that may be it: by its full name first, then by its last part, then forks."""
     owner, _, name = re.sub(r"^.*[/:](?=[^/:]+/[^/:]+$)", "", repo).removesuffix(".git").rpartition("/")
@@ -126,7 +108,3 @@ def _git_dir(path: Path) -> Path | None:
 
 def _is_url(repo: str) -> bool:
     return bool(re.match(r"(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", repo))
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", text)

@@ -67,9 +67,7 @@ def wishes_of(read: Mapping[str, str], files: tuple[str, ...], minor: tuple[int,
     extras += [name for name in tox.extras if name in known and name not in extras]
     groups = _groups(_table(pyproject, "dependency-groups"))
     named = [name for name in tox.files if name in files]
-    found = list(
-        dict.fromkeys([*named, *_requirement_files(files, bool(project), bool(extras or groups or named))])
-    )
+    found = list(dict.fromkeys([*named, *_requirement_files(files, bool(extras or groups or named))]))
     loose = [*tox.loose, *strings(setup.get("tests_require")), *_lines(config, "options", "tests_require")]
     loose += _of_tools(pyproject)
     why = []
@@ -151,8 +149,8 @@ def _expanded(condition: str) -> list[str]:
     return [word for word in condition.split(",") if not word.startswith("!")]
 
 
-def _requirement_files(files: tuple[str, ...], has_project: bool, has_tests: bool) -> list[str]:
-    """Those for tests; the general ones too where no project says what it needs."""
+def _requirement_files(files: tuple[str, ...], has_tests: bool) -> list[str]:
+    """The general ones, then those for tests. has_tests: the project itself says what its tests need."""
     found = [path for path in files if _FILES.fullmatch(path.lower()) and not _OTHER.search(path.lower())]
     # Of a pinned file and what it was compiled from, the first.
     found = [

@@ -173,6 +173,5 @@ async def _write_hidden(
         removed = await sandbox.run(f"rm -rf -- {names}")
         if removed.exit_code:
             raise PatchFails(f"hidden tests cannot be put in place: {removed.output.strip()[-200:]}")
-    for path, change in sorted(files.items()):
-        if change.content is not None:
-            await sandbox.write(f"{at}/{path}", change.content, change.mode)
+    there = {path: change for path, change in files.items() if change.content is not None}
+    await write_changes(sandbox, task.snapshot, there)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_sandbox
+
 EXAMPLE = "Example: winnow build rows.jsonl --repos mirrors/ --recipes-to recipes/"
 
 
@@ -45,7 +47,6 @@ def command(
 
     from ..build_command import Asked, build
 
-    if sandbox not in ("docker", "overlay", "auto"):
-        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    check_sandbox(sandbox)
     pick = Pick(instances=instances, filter=tuple(filter or ()), slice=slice, shard=shard)
     raise typer.Exit(build(Asked(dataset, pick, repos, recipe, recipes_to, rootfs, sandbox, at_once)))

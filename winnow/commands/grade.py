@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_sandbox
+
 EXAMPLE = "Example: winnow grade --dataset rows.jsonl --gold --empty   (is the dataset itself right?)"
 
 
@@ -75,8 +77,7 @@ def command(
         raise typer.BadParameter(
             "name a RUN or a file of PREDICTIONS, or say --gold or --empty", param_hint="[RUN|PREDICTIONS]"
         )
-    if sandbox not in ("docker", "overlay", "auto"):
-        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    check_sandbox(sandbox)
     pick = Pick(instances=instances, filter=tuple(filter or ()), slice=slice, shard=shard)
     raise typer.Exit(
         grade(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_sandbox
+
 EXAMPLE = "Example: winnow run issues.jsonl --model gpt-5 --repos mirrors/ --budget 50 --budget-per-issue 1"
 
 
@@ -87,8 +89,7 @@ def command(
     """
     from ..batch_command import Asked, start
 
-    if sandbox not in ("docker", "overlay", "auto"):
-        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    check_sandbox(sandbox)
     asked = Asked(
         dataset=dataset,
         selection={

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_sandbox
+
 EXAMPLE = "Example: winnow select 20261121-0640 --compare"
 
 
@@ -85,8 +87,7 @@ def command(
         raise typer.BadParameter("say which dataset the predictions are about", param_hint="--dataset")
     if runs and len(runs) > 1 and not (compare or curves or fit):
         raise typer.BadParameter("one run at a time is chosen from; several are for --compare and --fit")
-    if sandbox not in ("docker", "overlay", "auto"):
-        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    check_sandbox(sandbox)
     from selection import strategy as strategy_named
 
     try:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_sandbox
+
 EXAMPLE = "Example: winnow solve . --issue issue.md --model gpt-5 --attempts 5 --budget 2 --out fix.patch"
 
 _STORE = typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder.")
@@ -85,8 +87,7 @@ def command(
         )
     if sum(root is not None for root in (image, dockerfile, rootfs)) > 1:
         raise typer.BadParameter("give one of --image, --dockerfile and --rootfs", param_hint="--image")
-    if sandbox not in ("docker", "overlay", "auto"):
-        raise typer.BadParameter(f"{sandbox!r} is none of docker, overlay, auto", param_hint="--sandbox")
+    check_sandbox(sandbox)
     asked = Asked(
         source=source,
         issue=issue,
