@@ -176,12 +176,16 @@ async def test_close_ends_a_running_command_and_twice_is_no_error(
 
 async def test_a_cancelled_start_leaves_nothing(docker_backend, docker_engine, docker_world, run_name):
     await docker_backend.start(docker_world, name="warm", limits=SMALL)
+    cut = 0
     for delay in (0.0, 0.02, 0.06, 0.12, 0.2):
         starting = asyncio.create_task(docker_backend.start(docker_world, name="cut", limits=SMALL))
         await asyncio.sleep(delay)
         starting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await starting
+        try:
+            await (await starting).close()  # a quick engine has it started before the later cancellations
+        except asyncio.CancelledError:
+            cut += 1
+    assert cut >= 2
     ours = docker_engine.api.containers(all=True, filters={"label": [f"winnow.run={run_name}"]})
     assert len(ours) == 1
 
