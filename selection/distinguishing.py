@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from agent import Conversation, Form, ReplyError, Run, Script, Stopped, parse_script, read_blocks
+from agent import Conversation, Form, ReplyError, Run, Script, Stopped, parse_script, read_blocks, reply_form
 from environments import Task
 from models import Message, Model
 from sandbox import Sandbox
@@ -27,7 +27,8 @@ from .worth_choosing import worth
 
 AT = "distinguishing"
 ORIGIN = "distinguishing"
-_FORMS = {"TEST": Form(), "NO DIFFERENCE": Form(body=False)}
+_FORMS = {"TEST": Form(content="script"), "NO DIFFERENCE": Form(body=False)}
+_FORM = reply_form("TEST", "NO DIFFERENCE", forms=_FORMS)
 
 Leaders = Callable[[Evidence], Sequence[str]]
 """From evidence to the ids of candidates that stand level at the head; fewer than two: decided. Pure."""
@@ -57,10 +58,14 @@ async def ask_for_tests(
     """(the evidence with further tests and their cells, why the leaders are still tied: "" where they are not).
 
     At most `settings.extra_tests` calls in all, `settings.keep` candidates in one conversation, a new conversation
-    whenever the leaders are others. Raises the world's errors and the user's.
+    whenever the leaders are others. Of those that the model takes for alike the first goes on beside leaders that were
+    not shown yet. Raises the world's errors and the user's.
     """
-    left, talks = settings.extra_tests, 0
+    left, talks, alike = settings.extra_tests, 0, list[frozenset[str]]()
     while len(tied := leaders(evidence)) > 1:
+        open_ones = _first_of_each(tied, alike)
+        if len(open_ones) < 2:
+            return evidence, f"the model sees no behaviour that tells {_listed(tied)} apart"
         if left <= 0:
             return (
                 evidence,
@@ -68,11 +73,31 @@ async def ask_for_tests(
             )
         talks += 1
         talk = _Talk(model, base, task, evidence, changed, settings, slots, leaders, done)
-        calls, why = await talk.until_others_lead(tied, left, f"{AT}/{talks}")
+        shown = open_ones[: max(2, settings.keep)]
+        calls, said = await talk.until_others_lead(tied, shown, left, f"{AT}/{talks}")
         evidence, left = talk.evidence, left - calls
-        if why:
-            return evidence, why
+        if said == _ALIKE:
+            alike.append(frozenset(shown))
+        elif said:
+            return evidence, said
     return evidence, ""
+
+
+_ALIKE = "they behave alike"
+"""What a conversation comes to where the model sees no difference between those it is shown."""
+
+
+def _first_of_each(tied: Sequence[str], alike: Sequence[frozenset[str]]) -> list[str]:
+    """Of the tied, in their order, those that are not taken for alike with one before them."""
+    firsts: list[str] = []
+    for name in tied:
+        if not any({name, other} <= group for group in alike for other in firsts):
+            firsts.append(name)
+    return firsts
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 class _Talk:
@@ -95,22 +120,22 @@ class _Talk:
         self._changed, self._settings, self._slots = changed, settings, slots
         self._leaders, self._done = leaders, done
 
-    async def until_others_lead(self, tied: Sequence[str], calls: int, at: str) -> tuple[int, str]:
+    async def until_others_lead(
+        self, tied: Sequence[str], shown: Sequence[str], calls: int, at: str
+    ) -> tuple[int, str]:
         """(calls made, why it makes no sense to go on: "" where others lead now, or calls came to their end)."""
-        shown = [c for c in self.evidence.candidates if c.id in tied[: max(2, self._settings.keep)]]
-        labels = labelled(shown)
+        labels = labelled([c for c in self.evidence.candidates if c.id in shown])
         talk = self._conversation(labels, calls, at)
         try:
             while talk.left:
-                reply = await talk.ask()
+                reply = await talk.ask(_FORM)
                 try:
                     script = _read(reply)
                 except ReplyError as error:
                     talk.mend(str(error))
                     continue
                 if script is None:
-                    names = " and ".join(sorted(c.id for c in shown))
-                    return talk.calls, f"the model sees no behaviour that tells {names} apart"
+                    return talk.calls, _ALIKE
                 test = await self._run(script)
                 if tuple(self._leaders(self.evidence)) != tuple(tied):
                     return talk.calls, ""

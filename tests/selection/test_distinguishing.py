@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent import Candidate, Run
+from agent import Candidate, ReplyError, Run, Script
 from models import BudgetSpent, Unreachable
 from selection import (
     UNFIXED,
@@ -19,7 +21,7 @@ from selection import (
     check_applies,
     codemonkeys,
 )
-from selection.distinguishing import ask_for_tests, tied_leaders
+from selection.distinguishing import _read, ask_for_tests, tied_leaders
 from selection.material import labelled
 
 in_session = pytest.mark.asyncio(loop_scope="session")
@@ -152,6 +154,58 @@ async def test_others_who_lead_then_are_another_conversation(ask, tied, candidat
     assert why == "" and tied_leaders(found) == ("attempt-1",)
     assert [at for at, _ in told.asked] == ["distinguishing/1", "distinguishing/2"]
     assert "You have 3 replies" in told.last(1)
+
+
+@pytest.mark.overlay
+@in_session
+async def test_those_that_behave_alike_make_room_for_leaders_that_were_not_shown(
+    ask, tied, candidate, totals
+):
+    """Five lead and three are shown: that those are alike says nothing of the other two."""
+    said = {
+        "attempt-1": totals.RIGHT,
+        "attempt-2": totals.RIGHT + "# a note\n",
+        "attempt-3": totals.RIGHT.replace("$1 + $2", "$2 + $1"),
+        "attempt-4": totals.ALWAYS_THREE,
+        "attempt-5": totals.RIGHT + "# the end\n",
+    }
+    pool = tuple(candidate(name, {"total.sh": text}) for name, text in said.items())
+    five = replace(
+        tied,
+        candidates=pool,
+        applies={c.id: True for c in pool},
+        cells={
+            (UNFIXED, "test-1"): Run(2, "saw -1\n"),
+            **{(c.id, "test-1"): Run(0, "saw 3\n") for c in pool},
+        },
+        regressions={c.id: Regression(known=1, passed=1) for c in pool},
+    )
+    found, why, told = await ask(["<<<<< NO DIFFERENCE", reply(40, 2, 42), "<<<<< NO DIFFERENCE"], five)
+    openings = [request.messages[0].content for _, request in told.asked]
+    assert "echo 3" not in openings[0] and "a note" in openings[0]
+    assert "echo 3" in openings[1] and "the end" in openings[1] and "a note" not in openings[1]
+    # attempt-4 is out; of the four that are left, three are known to be alike, and one was not compared with them
+    assert tied_leaders(found) == ("attempt-1", "attempt-2", "attempt-3", "attempt-5")
+    assert "the end" in openings[2] and "a note" not in openings[2] and "echo 3" not in openings[2]
+    assert why == "the model sees no behaviour that tells attempt-1, attempt-2, attempt-3 and attempt-5 apart"
+    assert [at for at, _ in told.asked] == ["distinguishing/1", "distinguishing/2", "distinguishing/3"]
+
+
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(
+            ["<<<<< TEST", "<<<<< NO DIFFERENCE", ">>>>> END", "#!/bin/sh", "exit 2", "", "\\", "```"]
+        )
+    ).map("\n".join)
+)
+def test_any_reply_is_a_script_no_difference_or_refused(said):
+    try:
+        script = _read(said)
+    except ReplyError as error:
+        assert str(error)
+    else:
+        assert script is None or (isinstance(script, Script) and script.text.strip())
 
 
 @pytest.mark.overlay

@@ -44,6 +44,33 @@ def test_what_is_no_summary_says_why(reply, reason):
         read_summary(reply)
 
 
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(
+            [
+                "<<<<< SUMMARY",
+                ">>>>> END",
+                "===== HYPOTHESIS",
+                "===== PROGRESS",
+                "===== FAILURES",
+                "===== PATCH",
+                "x",
+                "",
+            ]
+        ),
+        max_size=12,
+    ).map("\n".join)
+)
+def test_any_text_is_a_summary_or_refused(reply):
+    try:
+        found = read_summary(reply)
+    except ReplyError as error:
+        assert str(error)
+    else:
+        assert all((found.hypothesis, found.progress, found.failures, found.patch))
+
+
 async def test_each_attempt_is_summed_up_from_its_own_trajectory(replies):
     pool = [Candidate("a", "+x"), Candidate("b", "+y")]
     told = replies(["nothing", summary(*"abcd"), summary(*"efgh")])

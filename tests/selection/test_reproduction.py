@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import Candidate, Run
+from agent import Candidate, ReplyError, Run, Script
 from models import BudgetSpent, Unreachable
 from selection import UNFIXED, Cases, SelectionSettings, check_applies
-from selection.reproduction import run_reproductions, write_reproduction
+from selection.reproduction import _read, run_reproductions, write_reproduction
 from selection.reproduction_cases import faults_of, read_cases
 
 SETTINGS = SelectionSettings(script_timeout=20, reproduction_calls=3)
@@ -60,6 +60,21 @@ def test_how_a_run_without_outcomes_ended_is_said(cases, error):
 def test_any_output_is_read(output):
     for name, outcome in cases(output).outcomes.items():
         assert name.strip() == name and outcome in ("reproduced", "resolved", "other")
+
+
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(["<<<<< TEST", ">>>>> END", "<<<<< DONE", "#!/bin/sh", "x", "", "\\", "```"])
+    ).map("\n".join)
+)
+def test_any_reply_is_a_file_or_refused(said):
+    try:
+        script = _read(said)
+    except ReplyError as error:
+        assert str(error)
+    else:
+        assert isinstance(script, Script) and script.text.strip()
 
 
 def test_a_file_is_judged_by_the_unfixed_code():
