@@ -16,18 +16,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from store.errors import NoSuchRun, RunBusy, StepChanged, StoreError
-from store.rows import Key, Part, ResultRow, RunRow, Spent, Step, TaskRow, Totals, TrajectoryRow
+from store.errors import NoSuchRun, RunBusy, StepChanged, StoreError, StoreMoved
+from store.rows import Key, Outlined, Part, ResultRow, RunRow, Spent, Step, TaskRow, Totals, TrajectoryRow
 
 if TYPE_CHECKING:
     from store.house import Store, open_store
     from store.journal import Journal
+    from store.reader import Reader, open_reader
 
 __all__ = [
     "Journal",
     "Key",
     "NoSuchRun",
+    "Outlined",
     "Part",
+    "Reader",
     "ResultRow",
     "RunBusy",
     "RunRow",
@@ -36,13 +39,21 @@ __all__ = [
     "StepChanged",
     "Store",
     "StoreError",
+    "StoreMoved",
     "TaskRow",
     "Totals",
     "TrajectoryRow",
+    "open_reader",
     "open_store",
 ]
 
-_LATER = {"Store": "store.house", "open_store": "store.house", "Journal": "store.journal"}
+_LATER = {
+    "Store": "store.house",
+    "open_store": "store.house",
+    "Reader": "store.reader",
+    "open_reader": "store.reader",
+    "Journal": "store.journal",
+}
 
 
 def __getattr__(name: str) -> Any:

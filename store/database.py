@@ -9,10 +9,10 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
@@ -24,6 +24,12 @@ from store.errors import StoreError
 _MAGIC = b"SQLite format 3\0"
 _LOCK = 0x57494E4E4F57  # "WINNOW": a number of its own among PostgreSQL's advisory locks
 BUSY_SECONDS = 20  # how long a write waits for another process's transaction (they take milliseconds)
+
+
+class Readable(Protocol):
+    """Whatever readings are made on: a database that is also written, or one that is only read."""
+
+    def read(self) -> AbstractContextManager[Connection]: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Database:
 
 def open_database(where: str | Path | None) -> Database:
     """Open, and set up where it is new. Raises StoreError for whatever keeps it from being used."""
-    url = _url(where)
+    url = url_of(where)
     name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
     try:
         if url.get_backend_name() == "sqlite":
@@ -73,7 +79,8 @@ def open_database(where: str | Path | None) -> Database:
     return database
 
 
-def _url(where: str | Path | None) -> URL:
+def url_of(where: str | Path | None) -> URL:
+    """Where a store is, as a URL of SQLite or PostgreSQL. Raises StoreError for what is neither."""
     where = str(where or os.environ.get("WINNOW_STORE") or "")
     if "://" not in where:
         return URL.create(

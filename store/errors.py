@@ -40,3 +40,7 @@ class StepChanged(StoreError):
         self.key = key
         self.label = label
         self.how = how
+
+
+class StoreMoved(StoreError):
+    """A store that was read without locks was written to meanwhile: what was read may not be one state of it."""

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from sqlalchemy import Connection
 
-from store import aside, readings, runs
+from store import aside, runs
 from store.database import Database, open_database
 from store.errors import StoreError
 from store.journal import Journal
-from store.lease import Leases, holder
-from store.rows import Part, ResultRow, RunRow, Spent, Status, Step, TaskRow, Totals, TrajectoryRow
-from store.steps import add_up, read_steps, steps_of
-from store.texts import read_texts, storable
+from store.lease import Leases
+from store.reader import Reader
+from store.rows import Status
+from store.texts import storable
 from store.writer import Rows, Writer
 
 
@@ -31,25 +30,18 @@ def open_store(where: str | Path | None = None) -> Store:
     return Store(open_database(where))
 
 
-class Store:
-    """Runs, tasks, trajectories, results and journals.
+class Store(Reader):
+    """Runs, tasks, trajectories, results and journals: all that a Reader reads, and the writing of it.
 
     What writes returns when it is on disk. Async methods wait without holding up the loop; plain ones are
-    quick and wait at once. Reading goes on while something is written, from other processes too. url: for
-    people to read; a password in it is masked.
+    quick and wait at once. Reading goes on while something is written, from other processes too.
     """
 
     def __init__(self, database: Database):
-        self.url = database.url
-        self._database = database
+        super().__init__(database)
+        self._database: Database = database
         self._leases = Leases()
         self._writer = Writer(database, self._leases)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write what is still waiting, give back the leases, close the database. Again: nothing happens."""
@@ -64,16 +56,6 @@ class Store:
         """
         started = time.time() if started is None else started
         self._writer.do(partial(runs.create, run=run, config=config, kind=kind, started=started))
-
-    def runs(self) -> list[RunRow]:
-        """All runs, the oldest first."""
-        with self._database.read() as connection:
-            return runs.every(connection)
-
-    def run(self, run: str) -> RunRow:
-        """The run of this id, or the only one whose id begins so. Raises StoreError naming the nearest."""
-        with self._database.read() as connection:
-            return runs.find(connection, run)
 
     def set_run(self, run: str, *, status: Status, ended: float | None = None) -> None:
         """Say how a run stands. ended: unix time; None clears it."""
@@ -98,11 +80,6 @@ class Store:
         finally:
             self._give_back(run)
 
-    def worked_on(self, run: str) -> bool:
-        """Whether a living process holds the run's lease: one that was killed leaves its run "running" behind."""
-        with self._database.read() as connection:
-            return holder(connection, run) is not None
-
     def put_task(self, run: str, task: str, *, body: str) -> None:
         """Write a task of a run, or replace it. body: JSON text."""
         self._writer.do_rows(lambda: {"tasks": [{"run": run, "task": task, "body": storable(body)}]})
@@ -115,21 +92,6 @@ class Store:
     def set_config(self, run: str, config: str) -> None:
         """Replace a run's configuration. config: JSON text."""
         self._writer.do(partial(runs.set_config, run=run, config=config))
-
-    def task_names(self, run: str) -> list[str]:
-        """The names of a run's tasks, in the order in which they were first put."""
-        with self._database.read() as connection:
-            return runs.read_task_names(connection, run)
-
-    def task(self, run: str, task: str) -> TaskRow:
-        """One task of a run. Raises StoreError where it has none of this name."""
-        with self._database.read() as connection:
-            return runs.read_task(connection, run, task)
-
-    def tasks(self, run: str) -> list[TaskRow]:
-        """A run's tasks in the order in which they were first put."""
-        with self._database.read() as connection:
-            return runs.read_tasks(connection, run)
 
     async def put_trajectory(
         self,
@@ -159,11 +121,6 @@ class Store:
 
         await self._writer.put(rows)
 
-    def trajectories(self, run: str, task: str) -> list[TrajectoryRow]:
-        """A task's trajectories by name, "attempt-2" before "attempt-10"."""
-        with self._database.read() as connection:
-            return runs.read_trajectories(connection, run, task)
-
     async def put_result(self, run: str, task: str, kind: str, name: str, body: str) -> None:
         """Write something found out about a task, or replace it. body: JSON text."""
 
@@ -174,33 +131,6 @@ class Store:
             }
 
         await self._writer.put(rows)
-
-    def results(self, run: str, task: str, kind: str | None = None) -> list[ResultRow]:
-        """A task's results by kind and name, all kinds by default."""
-        with self._database.read() as connection:
-            return runs.read_results(connection, run, task, kind)
-
-    def each_trajectory(self, run: str) -> Iterator[TrajectoryRow]:
-        """The trajectories of all tasks, a page at a time, in the order in which they were first written."""
-        return readings.each_trajectory(self._database, run)
-
-    def each_result(self, run: str, kind: str) -> Iterator[ResultRow]:
-        """The results of one kind of all tasks, a page at a time, in the order in which they were first written."""
-        return readings.each_result(self._database, run, kind)
-
-    def spent(self, run: str) -> list[Spent]:
-        """What the steps of each trajectory add up to, by task and trajectory."""
-        return readings.spent(self._database, run)
-
-    def endings(self, run: str) -> list[TrajectoryRow]:
-        """How every trajectory of all tasks stands, without the bodies: quick for thousands."""
-        with self._database.read() as connection:
-            return readings.endings(connection, run)
-
-    def answered(self, run: str, answers: str) -> list[tuple[str, str]]:
-        """(task, trajectory) of those with a step whose answer begins so, without those that were set aside."""
-        with self._database.read() as connection:
-            return aside.answered(connection, run, answers)
 
     def set_aside(self, run: str, task: str, trajectory: str, *, answers: str = "") -> str:
         """Give a trajectory's steps and its row a new name, so that it can be made anew; nothing is lost.
@@ -218,25 +148,6 @@ class Store:
     def journal(self, run: str, task: str) -> Journal:
         """The journal of a task, all its steps in memory. Hold the run's lease while you write to it."""
         return Journal(self._database, self._writer, self._leases, run, task)
-
-    def steps(self, run: str, task: str | None = None, trajectory: str | None = None) -> Iterator[Step]:
-        """The steps of a run, a task or a trajectory, in order of writing."""
-        return read_steps(self._database, steps_of(run, task, trajectory))
-
-    def texts(self, step: Step) -> list[Part]:
-        """The full texts of a step's request, in order. Raises StoreError for a step of another store."""
-        with self._database.read() as connection:
-            texts = read_texts(connection, (digest for _, digest in step.parts))
-        for label, digest in step.parts:
-            if digest not in texts:
-                raise StoreError(
-                    f"The text of {label} of step {step.key} is not in this store: is it another one's?"
-                )
-        return [Part(label, texts[digest]) for label, digest in step.parts]
-
-    def totals(self, run: str, task: str | None = None) -> Totals:
-        """What the steps of a run or a task add up to."""
-        return add_up(self._database, steps_of(run, task))
 
     def _give_back(self, run: str) -> None:
         # A lease that cannot be given back ends with this process: no reason to hide what went wrong before.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Row, Table, func, select
 
-from store.database import Database
+from store.database import Readable
 from store.rows import ResultRow, Spent, TrajectoryRow
 from store.schema import results, steps, trajectories
 from store.steps import steps_of, sums
@@ -14,7 +14,7 @@ from store.steps import steps_of, sums
 PAGE = 500  # rows read at once
 
 
-def each_trajectory(database: Database, run: str) -> Iterator[TrajectoryRow]:
+def each_trajectory(database: Readable, run: str) -> Iterator[TrajectoryRow]:
     """In the order in which they were first written."""
     for row in _each(database, trajectories, run):
         yield TrajectoryRow(
@@ -22,7 +22,7 @@ def each_trajectory(database: Database, run: str) -> Iterator[TrajectoryRow]:
         )
 
 
-def each_result(database: Database, run: str, kind: str) -> Iterator[ResultRow]:
+def each_result(database: Readable, run: str, kind: str) -> Iterator[ResultRow]:
     """Those of one kind, in the order in which they were first written."""
     for row in _each(database, results, run, kind):
         yield ResultRow(row.run, row.task, row.kind, row.name, row.body)
@@ -39,7 +39,7 @@ def endings(connection: Connection, run: str) -> list[TrajectoryRow]:
     ]
 
 
-def spent(database: Database, run: str) -> list[Spent]:
+def spent(database: Readable, run: str, task: str | None = None) -> list[Spent]:
     """What the steps of each trajectory add up to, by task and trajectory. One pass; no text is read."""
     query = (
         select(
@@ -49,7 +49,7 @@ def spent(database: Database, run: str) -> list[Spent]:
             func.max(steps.c.started + steps.c.seconds).label("ended"),
             *sums(),
         )
-        .where(steps_of(run))
+        .where(steps_of(run, task))
         .group_by(steps.c.task, steps.c.trajectory)
         .order_by(steps.c.task, steps.c.trajectory)
     )
@@ -57,7 +57,7 @@ def spent(database: Database, run: str) -> list[Spent]:
         return [Spent(**row._mapping) for row in connection.execute(query)]
 
 
-def _each(database: Database, table: Table, run: str, kind: str | None = None) -> Iterator[Row]:
+def _each(database: Readable, table: Table, run: str, kind: str | None = None) -> Iterator[Row]:
     last = 0
     while True:
         where = (table.c.run == run) & (table.c.id > last)

@@ -38,7 +38,8 @@ class Part:
 class Step:
     """One step of a trajectory: what was asked, by digests, and what came back.
 
-    kind: "ask", "run" or "decide". parts: (label, digest) of the request, in order; a part labelled
+    kind: "ask", "given" (an answer that was paid for by a step of another trajectory, in a request that several share),
+    "run" or "decide". parts: (label, digest) of the request, in order; a part labelled
     "settings" comes last. answer: JSON text. Tokens of all choices together; cost in USD, None where no price
     is known. started: unix time; seconds: wall time.
     """
@@ -128,3 +129,19 @@ class Spent(Totals):
     trajectory: str = ""
     began: float = 0.0
     ended: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """A step without its answer. number: its own in this store, growing in order of writing; the rest as in `Step`."""
+
+    number: int
+    key: Key
+    kind: str
+    parts: tuple[tuple[str, str], ...]
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: float | None
+    started: float
+    seconds: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from store.errors import NoSuchRun, StoreError
 from store.rows import ResultRow, RunRow, TaskRow, TrajectoryRow
@@ -93,24 +93,32 @@ def read_task(connection: Connection, run: str, task: str) -> TaskRow:
 def read_trajectories(connection: Connection, run: str, task: str) -> list[TrajectoryRow]:
     """By name, numbers as numbers: never in the order in which they happened to end."""
     rows = _named(connection, trajectories, run, task)
-    found = [
-        TrajectoryRow(row.run, row.task, row.trajectory, row.ending, row.is_result, row.detail, row.body)
-        for row in rows
-    ]
-    return sorted(found, key=lambda row: _natural(row.trajectory))
+    return sorted(map(_trajectory, rows), key=lambda row: _natural(row.trajectory))
+
+
+def read_trajectory(connection: Connection, run: str, task: str, trajectory: str) -> TrajectoryRow | None:
+    """One of them, None where it has no row."""
+    found = _named(connection, trajectories, run, task, trajectories.c.trajectory == trajectory)
+    return next((_trajectory(row) for row in found), None)
 
 
 def read_results(connection: Connection, run: str, task: str, kind: str | None) -> list[ResultRow]:
     """By kind and name, numbers as numbers: never in the order in which they happened to arrive."""
-    rows = _named(connection, results, run, task)
-    found = [
-        ResultRow(row.run, row.task, row.kind, row.name, row.body) for row in rows if kind in (None, row.kind)
-    ]
+    where = None if kind is None else results.c.kind == kind
+    rows = _named(connection, results, run, task, where)
+    found = [ResultRow(row.run, row.task, row.kind, row.name, row.body) for row in rows]
     return sorted(found, key=lambda row: (row.kind, _natural(row.name)))
 
 
-def _named(connection: Connection, table: Table, run: str, task: str) -> list[Row]:
-    return list(connection.execute(select(table).where(table.c.run == run, table.c.task == task)))
+def _named(
+    connection: Connection, table: Table, run: str, task: str, where: ColumnElement[bool] | None = None
+) -> list[Row]:
+    query = select(table).where(table.c.run == run, table.c.task == task)
+    return list(connection.execute(query if where is None else query.where(where)))
+
+
+def _trajectory(row: Row) -> TrajectoryRow:
+    return TrajectoryRow(row.run, row.task, row.trajectory, row.ending, row.is_result, row.detail, row.body)
 
 
 def _names(connection: Connection) -> list[str]:

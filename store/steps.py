@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select
 
-from store.database import Database
+from store.database import Readable
 from store.rows import Key, Step, Totals
 from store.schema import steps
 from store.texts import Parts, pack, read_nodes, unpack, walk
@@ -80,7 +80,7 @@ def steps_of(run: str, task: str | None = None, trajectory: str | None = None) -
     return where
 
 
-def read_steps(database: Database, where: ColumnElement[bool]) -> Iterator[Step]:
+def read_steps(database: Readable, where: ColumnElement[bool]) -> Iterator[Step]:
     """Steps in order of writing, those that were there when it began. No transaction is held open meanwhile:
     it would keep SQLite's log from being folded into the file.
     """
@@ -118,6 +118,6 @@ def sums() -> list[Any]:
     ]
 
 
-def add_up(database: Database, where: ColumnElement[bool]) -> Totals:
+def add_up(database: Readable, where: ColumnElement[bool]) -> Totals:
     with database.read() as connection:
         return Totals(**connection.execute(select(*sums()).where(where)).one()._mapping)

@@ -14,6 +14,7 @@ COMMANDS = (
     "run",
     "build",
     "status",
+    "view",
     "demo",
     "resume",
     "runs",

@@ -34,6 +34,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .pipeline import WorldFailed
     from .select_errors import CannotFit, CannotSelect
     from .solving import CannotApply, Interrupted
+    from .view.errors import CannotView
     from .worlds import NoBackend
 
     users = (
@@ -48,7 +49,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe)
+    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe, CannotView)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):
