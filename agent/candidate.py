@@ -7,7 +7,10 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How a trajectory ended: first by the attempt's doing (a result), then by the world's (retried)."""
+    """How a trajectory ended: first by the attempt's doing (a result), then by the world's (retried).
+
+    not needed: nobody's doing, so neither a result nor tried again: others had finished before it.
+    """
 
     FINISHED = "finished"
     STEP_LIMIT = "step limit"
@@ -16,6 +19,7 @@ class Ending(StrEnum):
     COST_LIMIT = "cost limit"
     MALFORMED = "malformed replies"
     STUCK = "stuck"
+    GIVEN_UP = "given up"
     KILLED_SANDBOX = "killed its sandbox"
 
     RATE_LIMIT = "rate limit"
@@ -23,6 +27,8 @@ class Ending(StrEnum):
     SANDBOX_DIED = "sandbox died"
     DISK_FULL = "disk full"
     INTERRUPTED = "interrupted"
+
+    NOT_NEEDED = "not needed"
 
     @property
     def is_result(self) -> bool:
@@ -38,6 +44,7 @@ _RESULTS = frozenset(
         Ending.COST_LIMIT,
         Ending.MALFORMED,
         Ending.STUCK,
+        Ending.GIVEN_UP,
         Ending.KILLED_SANDBOX,
     }
 )

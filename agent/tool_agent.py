@@ -32,16 +32,17 @@ _DEATHS = 2
 
 
 async def tool_attempt(
-    model: Model, base: Sandbox, task: Task, settings: ToolSettings, name: str
+    model: Model, base: Sandbox, task: Task, settings: ToolSettings, name: str, guidance: str = ""
 ) -> Candidate:
     """Make one attempt by tools and return its candidate, whatever of the attempt's own doing ended it.
 
     base: a sandbox of the task's world with the original code, which is only ever copied. name: the trajectory's.
+    guidance: what this attempt is told after the issue, "" for nothing.
     Raises the world's errors (retry the attempt) and the user's (stop the run).
     """
     box = await base.copy("agent")
     try:
-        attempt = _Attempt(model, box, task, settings)
+        attempt = _Attempt(model, box, task, settings, guidance)
         ending, detail = await attempt.run()
         return Candidate(
             name, attempt.patch, ending=ending, detail="; ".join(detail), calls=attempt.talk.steps
@@ -53,8 +54,8 @@ async def tool_attempt(
 class _Attempt:
     """The state of one attempt."""
 
-    def __init__(self, model: Model, box: Sandbox, task: Task, settings: ToolSettings):
-        self.talk = ToolTalk(model, task, settings)
+    def __init__(self, model: Model, box: Sandbox, task: Task, settings: ToolSettings, guidance: str = ""):
+        self.talk = ToolTalk(model, task, settings, guidance)
         self.work = Workplace(
             box, task.snapshot.at, normaliser(task), settings.command_timeout, settings.output_chars
         )

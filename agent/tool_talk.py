@@ -26,6 +26,7 @@ from .blocks import ReplyError
 from .candidate import Ending
 from .condensing import condense
 from .endings import Stopped, ending_of
+from .grammar import tools_form
 from .render import render, shown_issue
 from .settings import ToolSettings
 from .showing import top_level
@@ -41,9 +42,12 @@ _ROOM = 0.6
 
 
 class ToolTalk:
-    """What was said, how tools are called, and what is left of steps. seconds: that the model has taken."""
+    """What was said, how tools are called, and what is left of steps. seconds: that the model has taken.
 
-    def __init__(self, model: Model, task: Task, settings: ToolSettings):
+    guidance: what is said after the issue, "" for nothing.
+    """
+
+    def __init__(self, model: Model, task: Task, settings: ToolSettings, guidance: str = ""):
         self.names = chosen(settings.use)
         self.native = settings.calls != "text"
         self.steps = 0
@@ -51,6 +55,7 @@ class ToolTalk:
         self._model = model
         self._task = task
         self._settings = settings
+        self._guidance = _plain(guidance)
         self._called = False
         self._unusable = 0
         self._window = settings.context_window
@@ -98,7 +103,10 @@ class ToolTalk:
         self.messages[-1] = replace(self.messages[-1], cache=True)
 
     def _open(self) -> None:
-        """The opening: the first message is the same for all issues, the second for all attempts at one."""
+        """The opening: the first message is the same for all issues, the second for all attempts at one.
+
+        Guidance follows the issue in the same message: many chat templates refuse two messages of one role in a row.
+        """
         system = render(
             "agent_system",
             native=self.native,
@@ -114,6 +122,8 @@ class ToolTalk:
             top_level=top_level(self._task.snapshot.files()),
             test_command=recipe.test_command or "",
         )
+        if self._guidance:
+            task = f"{task}\n{self._guidance}"
         self.messages = [Message("system", system, cache=True), Message("user", task, cache=True)]
         self._observations: list[int] = []
         self._counted = estimate_tokens(json.dumps(schemas(self.names))) if self.native else 0
@@ -149,6 +159,7 @@ class ToolTalk:
             temperature=self._settings.temperature,
             max_tokens=self._settings.max_tokens,
             tools=schemas(self.names) if self.native else (),
+            form=None if self.native else tools_form(self.names),
         )
         try:
             return await self._model.ask(request, at=AT)

@@ -1,7 +1,8 @@
 """A model that answers from a recording, and only what was asked when it was made.
 
 A recording is one JSON file: {"version": 1, "about": text, "steps": [{"at": key, "digests": [[label, digest]...],
-"reply": ...}...]}. It holds replies and digests, no text of a request. Other keys may stand beside these.
+"reply": ...}...], "decisions": {key: answer...}}. It holds replies and digests, no text of a request; decisions are those
+that time or chance took then, for whoever replays it. Other keys may stand beside these.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class ReplayModel:
         self.price: Price | None = None
         body = _read(self.path)
         self.about = str(body.get("about", ""))
+        self.decisions: Mapping[str, Any] = body.get("decisions", {})
         self._steps: dict[str, Mapping[str, Any]] = {}
         for number, step in enumerate(body["steps"]):
             wrong = not isinstance(step, Mapping) or not {"at", "digests", "reply"} <= step.keys()

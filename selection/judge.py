@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agent import Candidate, Ending, Stopped, cut_middle, ending_of, shown_file, shown_issue, together
+from agent import (
+    JUDGE_TOKENS,
+    Candidate,
+    Stopped,
+    cut_middle,
+    judge,
+    shown_file,
+    shown_issue,
+    together,
+)
 from environments import Task
-from models import Choice, Message, Model, ModelError, Reply, Request, estimate_tokens
+from models import Model
 
-from .answers import says_yes, yes_by_logprobs
 from .applying import Changed
 from .evidence import Judgement
 from .material import original_files, render
@@ -19,10 +27,6 @@ from .settings import SelectionSettings
 from .trajectory import Trajectory, shown_trajectory
 
 AT = "execution-free"
-_TOP = 20
-"""Alternatives of a token that are asked for: the most that OpenAI's interface gives."""
-_TOKENS = 1024
-"""Output tokens of an answer: one word, and room for a thought that some models have before it."""
 
 
 async def judge_candidates(
@@ -80,7 +84,7 @@ def opening_of(
     issue = shown_issue(task.issue, settings.issue_chars)
     patch = cut_middle(shown_file(candidate.patch), settings.diff_chars)
     # Three characters a token is on the safe side of what code takes.
-    room = 3 * (settings.context_window - (settings.max_tokens or 0) - _TOKENS) - len(issue) - len(patch)
+    room = 3 * (settings.context_window - (settings.max_tokens or 0) - JUDGE_TOKENS) - len(issue) - len(patch)
     paths = sorted(changed.get(candidate.id) or {})
     files = original_files(task, paths, min(settings.files_chars, max(0, room // 2)))
     room -= sum(len(shown or "") for _, shown, _ in files)
@@ -89,37 +93,15 @@ def opening_of(
     return render(template, issue=issue, files=files, trajectory=text, patch=patch)
 
 
-async def ask(model: Model, request: Request, at: str, window: int) -> Reply:
-    """One call outside a conversation. Raises Stopped where the attempt's own limits end it (window, budget)."""
-    needed = sum(estimate_tokens(message.content) + 8 for message in request.messages) + (
-        request.max_tokens or 0
-    )
-    if needed > window:
-        raise Stopped(Ending.CONTEXT_LIMIT, f"{at}: about {needed} tokens do not fit a window of {window}.")
-    try:
-        return await model.ask(request, at=at)
-    except ModelError as error:
-        ending = ending_of(error)
-        if ending is not None and ending.is_result:
-            raise Stopped(ending, str(error)) from error
-        raise
-
-
 async def _judge(model: Model, opening: str, settings: SelectionSettings, at: str) -> Judgement | str:
-    messages = (Message("system", opening, cache=True), Message("user", render("judge_question")))
-    # At temperature 1 a sample, and a server's log-probabilities, are the model's own distribution.
-    request = Request(messages, temperature=1.0, max_tokens=_TOKENS, logprobs=_TOP)
-    reply = await ask(model, request, at, settings.context_window)
-    if (yes := yes_by_logprobs(reply.choices[0])) is not None:
-        return Judgement(yes, "log-probabilities")
-    choices: list[Choice] = list(reply.choices[:1])
-    for _ in range(settings.judge_samples - 1):
-        missing = settings.judge_samples - len(choices)
-        if not missing:
-            break
-        more = Request(messages, temperature=1.0, max_tokens=_TOKENS, n=missing)
-        choices += (await ask(model, more, at, settings.context_window)).choices[:missing]
-    answers = [answer for choice in choices if (answer := says_yes(choice.message.content)) is not None]
-    if not answers:
+    said = await judge(
+        model,
+        opening,
+        render("judge_question"),
+        at=at,
+        samples=settings.judge_samples,
+        window=settings.context_window,
+    )
+    if said is None:
         return "the judge answered neither YES nor NO"
-    return Judgement(sum(answers) / len(answers), "samples", len(answers))
+    return Judgement(said.yes, said.how, said.samples)

@@ -7,10 +7,11 @@ branch, so a function that fans out names its branches and each of them is seque
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,8 @@ Observer = Callable[[Step, bool], None]
 class Pen:
     """Writes the steps of the trajectory `trajectory` into `journal`.
 
-    inherited: another run's journal, whose answers may be used again where the very same is asked.
+    inherited: another run's journal, whose answers may be used again where the very same is asked. decided: what the
+    recording that is replayed says of decisions, by place.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class Pen:
         trajectory: str,
         observer: Observer | None = None,
         inherited: Journal | None = None,
+        decided: Mapping[str, Any] | None = None,
     ):
         self.journal = journal
         self.trajectory = trajectory
         self._inherited = inherited
+        self._decided = decided or {}
         self._observer = observer or (lambda step, live: None)
         self._indices: Counter[str] = Counter()
         self._writing: set[asyncio.Task[Any]] = set()
@@ -90,17 +94,28 @@ class Pen:
     async def decide(self, name: str, think: Callable[[], Any]) -> Any:
         """A decision taken from the clock, a budget, chance or another trajectory: taken once, journaled for good.
 
-        think returns something that JSON can hold. Source: DESIGN, idea 2.
+        think returns something that JSON can hold, or what is awaited for it: what that starts, and what it raises, is
+        of no moment once it is decided. A replayed recording's decision comes before it. Source: DESIGN, idea 2.
         """
         key = self.key(f"decide/{name}")
         parts = (("decision", digest(name)),)
         if step := self.recall(key, parts):
             return json.loads(step.answer)
-        started = time.time()
-        answer = think()
-        step = Step(key, "decide", parts, json.dumps(answer), 0, 0, 0, None, started, time.time() - started)
+        if place(key) in self._decided:
+            answer = self._decided[place(key)]
+        else:
+            answer = think()
+            if inspect.isawaitable(answer):
+                answer = await answer
+        # No seconds: what it waited for has steps of its own.
+        step = Step(key, "decide", parts, json.dumps(answer), 0, 0, 0, None, time.time(), 0.0)
         await self.finish(self.write(step, [Part("decision", name)]))
         return answer
+
+
+def place(key: Key) -> str:
+    """A key as recordings and clients see it: "attempt-2/editing/3"."""
+    return f"{key.trajectory}/{key.branch}/{key.index}"
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

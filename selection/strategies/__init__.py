@@ -17,6 +17,7 @@ from .execution import execution, regression
 from .filtering import agentless, trae
 from .frequent import best_of_majority, self_consistency
 from .judged import hybrid, judge
+from .similarity import similarity
 from .tournament import open_pairs, tournament
 from .voting import codemonkeys, most_votes, top_shortlist
 
@@ -33,6 +34,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "tournament": tournament,
     "best-of-majority": best_of_majority,
     "self-consistency": self_consistency,
+    "similarity": similarity,
     "random": random,
     "shortest": shortest,
 }
@@ -56,6 +58,7 @@ USES: Mapping[str, tuple[str, ...]] = {
     "tournament": (MATCHES, EXISTING, GENERATED, REPRODUCTION),
     "best-of-majority": (GENERATED, REPRODUCTION, FACTS, JUDGE, EXISTING),
     "self-consistency": (GENERATED, REPRODUCTION, FACTS),
+    "similarity": (EXISTING, GENERATED, REPRODUCTION, FACTS, JUDGE),
     "random": (),
     "shortest": (),
 }

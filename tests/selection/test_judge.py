@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import Candidate, Ending
+from agent.answers import says_yes, yes_by_logprobs
 from environments import Recipe, Snapshot, Task
 from models import BudgetSpent, Choice, DeterministicModel, Message, Reply, TokenLogprob, Unreachable
 from models.deterministic import Rules
 from selection import Judgement, SelectionSettings, Signals
-from selection.answers import says_yes, yes_by_logprobs
 from selection.judge import judge_candidates
 from selection.trajectory import Trajectory, Turn, shown_trajectory, signals_of, trajectory_of
 

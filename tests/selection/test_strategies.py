@@ -38,7 +38,7 @@ quick = settings(max_examples=40, deadline=None)
 ALL = {**STRATEGIES, "oracle": oracle({"attempt-1": True, "attempt-10": True, "attempt-2": False})}
 WORTH_FIRST = ("votes", "codemonkeys")
 """Strategies that choose only what is worth choosing; the others choose what applies."""
-DUPLICATES_VOTE = ("agentless", "trae", "best-of-majority", "self-consistency", "random")
+DUPLICATES_VOTE = ("agentless", "trae", "best-of-majority", "self-consistency", "similarity", "random")
 """By definition: they count who came to the same, or draw among all."""
 DUPLICATES_TAKE_PLACES = ("hybrid",)
 """R2E-Gym keeps the best half of all candidates, and a copy is one of them."""

@@ -1,0 +1,126 @@
+"""The way first-finish: who is first ends the others, once; that is decided for good, and counted as what it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import toy
+from test_kill import outcome
+from toy_ways import WayServer, by_tools, call, endings, killed_and_resumed, words
+from winnow_home import Home
+
+from agent import Ending
+from store import open_store
+from winnow.figures_gather import gather
+from winnow.figures_summary import NOBODY, summarize
+from winnow.recording import compare, record
+
+pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("ways-first-finish")]
+
+SLOW = "echo still looking; sleep 0.1"
+
+
+def second_is_first(step: str, body: dict) -> dict:
+    """Attempt 2 is done after three steps; the others go on looking, each time elsewhere."""
+    if step.startswith("attempt-2/"):
+        return by_tools(step, toy.RIGHT)
+    return call("bash", command=f"{SLOW}; echo {step}")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[Home, WayServer, object]:
+    folder = tmp_path_factory.mktemp("first-finish")
+    checkout, home = toy.make_repository(folder / "repo"), Home(folder / "home")
+    with WayServer(second_is_first) as server:
+        done = home.run(*words(server, checkout, "first-finish", "--attempts", "3"))
+    assert done.returncode == 0, done.stderr
+    return home, server, done
+
+
+def test_the_first_to_submit_ends_the_others(undisturbed):
+    home, server, done = undisturbed
+    assert endings(home) == {
+        "attempt-1": "not needed",
+        "attempt-2": "finished",
+        "attempt-3": "not needed",
+    }
+    assert "Chosen: attempt-2" in done.stdout and f"+{toy.RIGHT}" in done.stdout
+    assert "attempt-2 finished first; 2 others are stopped." in done.stdout + done.stderr
+    assert sum(step.startswith("attempt-2/") for step in server.steps) == 3
+    assert not [step for step in server.steps if step.endswith("/39")], "somebody came to the step limit"
+
+
+def test_who_was_stopped_is_no_wrong_answer_and_not_the_worlds_fault(undisturbed):
+    home, _, _ = undisturbed
+    with open_store(home.store) as store:
+        [run] = [row.run for row in store.runs()]
+        summary = summarize(gather(store, run))
+    assert (summary.attempts.all, summary.attempts.results, summary.attempts.ended_by_world) == (3, 1, 0)
+    assert [(row.ending, row.attempts) for row in summary.endings if row.fault == NOBODY] == [
+        ("not needed", 2)
+    ]
+    assert not Ending.NOT_NEEDED.is_result
+    report = home.run("report", run)
+    assert report.returncode == 0 and "stopped for others" in " ".join(report.stdout.split())
+
+
+def test_a_recording_holds_who_was_first_and_nothing_of_those_who_were_stopped(undisturbed, tmp_path):
+    home, server, _ = undisturbed
+    path = tmp_path / "recording.json"
+    with open_store(home.store) as store:
+        [run] = [row.run for row in store.runs()]
+        record(store, run, "the toy, first to finish", path)
+    assert {step["at"].split("/")[0] for step in json.loads(path.read_text())["steps"]} == {"attempt-2"}
+    again = Home(tmp_path / "again")
+    checkout = toy.make_repository(tmp_path / "repo")
+    done = again.run(
+        "solve", str(checkout), "--issue", toy.ISSUE, "--model", f"replay:{path}", "--preset", "first-finish",
+        "--attempts", "3", "--sandbox", "overlay",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert endings(again) == endings(home)
+    with open_store(again.store) as store:
+        [run] = [row.run for row in store.runs()]
+        assert compare(path, store, run) == []
+
+
+def test_killed_before_and_after_somebody_was_first_it_comes_to_the_same_end(undisturbed, tmp_path):
+    home, _, _ = undisturbed
+    checkout, killed = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
+    found, steps, in_flight = killed_and_resumed(
+        killed,
+        second_is_first,
+        lambda server: words(server, checkout, "first-finish", "--attempts", "3"),
+        ["attempt-2/agent/1", "attempt-2/agent/2"],
+    )
+    expected = outcome(home.store)
+    own = lambda steps: {k: v for k, v in steps.items() if k.startswith(("attempt-2/", "selection"))}  # noqa: E731
+    assert own(found["steps"]) == own(expected["steps"])
+    assert found["endings"] == expected["endings"] and found["results"] == expected["results"]
+    assert len(steps) - len(set(steps)) <= in_flight
+
+
+def test_where_too_few_finish_all_that_were_made_stand(tmp_path):
+    def nobody_submits(step: str, body: dict) -> dict:
+        return by_tools(step, toy.RIGHT) if not step.endswith("/2") else call("bash", command="true")
+
+    checkout, home = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
+    with WayServer(nobody_submits) as server:
+        asked = words(server, checkout, "first-finish", "--attempts", "2", "-o", "tools.steps=3")
+        done = home.run(*asked)
+    assert done.returncode == 0, done.stderr
+    assert endings(home) == {"attempt-1": "step limit", "attempt-2": "step limit"}
+    assert "Chosen: attempt-1" in done.stdout
+
+
+def test_two_finishers_are_waited_for_where_two_are_asked_for(tmp_path):
+    def third_looks(step: str, body: dict) -> dict:
+        return call("bash", command=SLOW) if step.startswith("attempt-3/") else by_tools(step, toy.RIGHT)
+
+    checkout, home = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
+    with WayServer(third_looks) as server:
+        asked = words(server, checkout, "first-finish", "--attempts", "3", "-o", "first_finish.finishers=2")
+        done = home.run(*asked)
+    assert done.returncode == 0, done.stderr
+    assert endings(home) == {"attempt-1": "finished", "attempt-2": "finished", "attempt-3": "not needed"}

@@ -1,0 +1,78 @@
+"""The way refine: each attempt is told the best so far and what is known of it, until the verifier is content."""
+
+from __future__ import annotations
+
+import pytest
+import toy
+from test_kill import outcome
+from toy_ways import CASES, WayServer, by_tools, endings, killed_and_resumed, words, yes
+from winnow_home import Home
+
+pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("ways-refine")]
+
+
+def answer(step: str, body: dict) -> object:
+    """Attempt 1 is half right, every later one is right; cases and judge see which is which."""
+    if step.startswith("attempt-"):
+        return by_tools(step, toy.HALF if step.startswith("attempt-1/") else toy.RIGHT)
+    if "/reproduction/" in step:
+        return f"All of them.\n\n<<<<< TEST\n{CASES}>>>>> END\n"
+    assert "/execution-free/" in step, step
+    return yes(0.2 if "len(names) > 2" in body["messages"][0]["content"] else 0.9)
+
+
+def asked(server, checkout, *more: str) -> list[str]:
+    return words(server, checkout, "refine", "--attempts", "4", "-o", "refine.sure=0.6", *more)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[Home, WayServer, object]:
+    folder = tmp_path_factory.mktemp("refine")
+    checkout, home = toy.make_repository(folder / "repo"), Home(folder / "home")
+    with WayServer(answer) as server:
+        done = home.run(*asked(server, checkout))
+    assert done.returncode == 0, done.stderr
+    return home, server, done
+
+
+def test_it_goes_on_from_the_best_and_stops_when_the_verifier_is_content(undisturbed):
+    home, server, done = undisturbed
+    assert endings(home) == {"attempt-1": "finished", "attempt-2": "finished"}
+    assert "Chosen: attempt-2" in done.stdout and f"+{toy.RIGHT}" in done.stdout
+    assert "no further attempt is made" in done.stdout + done.stderr
+
+
+def test_what_the_second_is_told_is_the_patch_and_what_was_run(undisturbed):
+    _, server, _ = undisturbed
+    first, second = server.said("attempt-1/agent/0"), server.said("attempt-2/agent/0")
+    assert first[0] == second[0] and second[1].startswith(first[1])
+    told = second[1].removeprefix(first[1])
+    assert f"+{toy.HALF}" in told and "20%" in told and "case 1: reproduced" in told
+    assert (
+        "resolves 6 of 10 generated reproduction cases" in told and "Breaks none of 3 existing tests" in told
+    )
+
+
+def test_evidence_is_gathered_once(undisturbed):
+    """Weighing after each round and at the end asks for the cases once, and for each candidate's judge once."""
+    _, server, _ = undisturbed
+    others = [step.split("/", 1)[1] for step in server.steps if not step.startswith("attempt-")]
+    assert sorted(others) == sorted(set(others)) and len(others) == 3
+
+
+def test_killed_in_the_second_round_it_asks_the_same_again(undisturbed, tmp_path):
+    home, server, _ = undisturbed
+    checkout, killed = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
+    kills = ["attempt-2/agent/1", "weigh-round-2/execution-free/attempt-2/0"]
+    found, steps, in_flight = killed_and_resumed(killed, answer, lambda s: asked(s, checkout), kills)
+    assert found == outcome(home.store)
+    assert len(server.steps) <= len(steps) <= len(server.steps) + in_flight
+
+
+def test_a_verifier_that_is_never_content_has_all_attempts_made(tmp_path):
+    checkout, home = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
+    with WayServer(answer) as server:
+        done = home.run(*asked(server, checkout, "-o", "refine.sure=1", "--attempts", "3"))
+    assert done.returncode == 0, done.stderr
+    assert len(endings(home)) == 3
+    assert "the best of 2 attempts so far" in server.said("attempt-3/agent/0")[1]
