@@ -22,11 +22,16 @@ class ReplyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a block of one name looks like: an argument on its first line, a body, dividers in it."""
+    """What a block of one name looks like: an argument on its first line, a body, dividers in it.
+
+    content: of the body, or of each of its parts, for grammars (`grammar`): "text", which may be empty, "said", which
+    may not, or "script".
+    """
 
     argument: bool = False
     body: bool = True
     dividers: tuple[str, ...] = ()
+    content: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ FORMS: Mapping[str, Form] = {
     "EDIT": Form(argument=True, dividers=("FIND", "REPLACE")),
     "CREATE": Form(argument=True),
     "DELETE": Form(argument=True, body=False),
-    "TEST": Form(),
+    "TEST": Form(content="script"),
     "DONE": Form(body=False),
     "RELEVANT": Form(),
     "NOT RELEVANT": Form(body=False),

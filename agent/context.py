@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from environments import Task
-from models import ContextOverflow, Message, Model, Request, estimate_tokens
+from models import ContextOverflow, Message, Model, ReplyForm, Request, estimate_tokens
 
 from .blocks import ReplyError, read_blocks
+from .grammar import reply_form
 from .render import render, shown_file, shown_issue
 from .settings import ContextSettings
 from .side_by_side import together
@@ -96,6 +97,7 @@ async def _relevant(
             settings.temperature,
             settings.relevance_output,
             _summary,
+            reply_form("RELEVANT", "NOT RELEVANT"),
         )
 
     answers = await together([one(path) for path in asked])
@@ -133,6 +135,7 @@ async def _ranked(
             settings.temperature,
             settings.ranking_output,
             lambda reply: _ranking(reply, known),
+            reply_form("RANKING", only_lines={"RANKING": known}),
         )
 
     rankings = []
@@ -153,11 +156,12 @@ async def _ask(
     temperature: float | None,
     max_tokens: int,
     read: Callable[[str], T],
+    form: ReplyForm,
 ) -> tuple[T | None, str]:
     """(what `read` makes of the reply, "") or (None, why not), the model told once what was wrong."""
     problem = ""
     for _ in range(2):
-        request = Request(messages=messages, temperature=temperature, max_tokens=max_tokens)
+        request = Request(messages=messages, temperature=temperature, max_tokens=max_tokens, form=form)
         try:
             reply = await model.ask(request, at=at)
         except ContextOverflow as error:

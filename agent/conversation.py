@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models import Message, Model, ModelError, Request, estimate_tokens
+from models import Message, Model, ModelError, ReplyForm, Request, estimate_tokens
 
 from .candidate import Ending
 from .endings import Stopped, ending_of
@@ -48,8 +48,8 @@ class Conversation:
         """Say why the last reply cannot be used."""
         self.tell(render("mend", reason=reason, left=self.left))
 
-    async def ask(self) -> str:
-        """The model's next reply, which joins the conversation.
+    async def ask(self, form: ReplyForm | None = None) -> str:
+        """The model's next reply, which joins the conversation. form: of the replies that can be read (`grammar`).
 
         Raises Stopped for the endings that are a result (no call left, window or budget at an end), and the
         model's own errors for those that are not.
@@ -66,6 +66,7 @@ class Conversation:
             messages=tuple(self.messages),
             temperature=self._settings.temperature,
             max_tokens=self._settings.max_tokens,
+            form=form,
         )
         try:
             reply = await self._model.ask(request, at=self._at)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from environments import PatchFails, Task, diff
+from environments import Task
 from models import Message, Model
 from sandbox import Sandbox
 
@@ -19,16 +19,20 @@ from .blocks import ReplyError, read_blocks
 from .candidate import Ending, Run, Script
 from .context import Context
 from .conversation import Conversation
-from .edits import EDIT_BLOCKS, Applied, Edit, EditError, apply_edits, parse_edits
+from .edits import EDIT_BLOCKS, Edit, parse_edits
 from .endings import KilledSandbox, Stopped, ending_of
+from .grammar import reply_form
 from .normalising import cut_middle
+from .patching import patch_of
 from .render import fenced, render, shown_file, shown_issue
-from .scripts import STEM, parse_script, run_script
+from .scripts import parse_script, run_script
 from .settings import AttemptSettings
 from .showing import shown_run
 from .testing import Tested, normaliser
 
 AT = "editing"
+_FIRST, _AGAIN = reply_form(EDIT_BLOCKS, "TEST"), reply_form(EDIT_BLOCKS, "TEST", "DONE")
+"""The replies that can be read: it is done only where an edit was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ async def write_edit(
     ending, detail = Ending.FINISHED, ""
     try:
         while True:
-            reply = await talk.ask()
+            reply = await talk.ask(_AGAIN if state.patch else _FIRST)
             try:
                 step = _read(reply, may_finish=bool(state.patch))
                 if isinstance(step, Done):
@@ -135,11 +139,7 @@ def _read(reply: str, may_finish: bool) -> Done | Script | list[Edit]:
 async def _new_edit(
     state: State, edits: list[Edit], base: Sandbox, task: Task, settings: AttemptSettings, call: int
 ) -> None:
-    applied = await asyncio.to_thread(_apply, task, edits)
-    try:
-        state.patch = await asyncio.to_thread(diff, task.snapshot.tree, applied.changed)
-    except PatchFails as error:
-        raise EditError(str(error)) from error
+    state.patch, applied = await asyncio.to_thread(patch_of, task, edits)
     state.changed, state.notes = applied.changed, applied.notes
     await _run_after(state, base, task, settings, call)
 
@@ -167,26 +167,6 @@ async def _run_after(state: State, base: Sandbox, task: Task, settings: AttemptS
         normalise=normaliser(task),
         executable=_executable(task.snapshot.tree, state.changed),
     )
-
-
-def _apply(task: Task, edits: list[Edit]) -> Applied:
-    snapshot = task.snapshot
-    return apply_edits(
-        snapshot.read, edits, frozenset(snapshot.files()), lambda path: _occupied(snapshot.tree, path)
-    )
-
-
-def _occupied(tree: Path, path: str) -> bool:
-    """Whether anything that is no tracked text file stands at the path, or a link on the way to it."""
-    if PurePosixPath(path).name.startswith(STEM):
-        return True
-    place = tree
-    for part in PurePosixPath(path).parts[:-1]:
-        place /= part
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            return True
-    place = tree / path
-    return place.is_symlink() or place.exists()
 
 
 def _executable(tree: Path, changed: Mapping[str, str | None]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from .blocks import ReplyError, read_blocks, write_block
 from .candidate import Ending, Run, Script
 from .conversation import Conversation
 from .endings import KilledSandbox, Stopped, ending_of
+from .grammar import reply_form
 from .normalising import normalise
 from .render import render, shown_issue
 from .scripts import parse_script, run_script
@@ -20,6 +21,8 @@ from .settings import AttemptSettings
 from .showing import shown_run, top_level
 
 AT = "testing"
+_FIRST, _AGAIN = reply_form("TEST"), reply_form("TEST", "DONE")
+"""The replies that can be read: only a test that was run can be approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ async def write_test(
             run = await _on_original(base, f"{at}-0", script, task, settings)
             talk.tell(_result(run, settings, talk.left))
         while not approved:
-            reply = await talk.ask()
+            reply = await talk.ask(_AGAIN if run is not None else _FIRST)
             try:
                 written = _read(reply, may_approve=run is not None)
             except ReplyError as error:

@@ -28,12 +28,26 @@ if TYPE_CHECKING:
         TimedOut,
         Unreachable,
     )
+    from .forcing import forced
+    from .gguf_file import is_gguf
     from .limit_rule import LimitRule
     from .limiter import Limit, Limited
     from .litellm_client import LitellmClient
+    from .local_model import LocalModel, fitting_window
     from .openai_client import OpenAIClient
     from .prices import Price, context_window, cost, known_price, parse_price
-    from .protocol import Choice, Message, Model, Reply, Request, TokenLogprob, ToolCall, Usage
+    from .protocol import (
+        Bounds,
+        Choice,
+        Message,
+        Model,
+        Reply,
+        ReplyForm,
+        Request,
+        TokenLogprob,
+        ToolCall,
+        Usage,
+    )
     from .quirks import left_out
     from .replay import ReplayModel, write_recording
     from .retry import Retrying
@@ -57,12 +71,26 @@ _HOMES = {
         "TimedOut",
         "Unreachable",
     ),
+    "forcing": ("forced",),
+    "gguf_file": ("is_gguf",),
     "limit_rule": ("LimitRule",),
     "limiter": ("Limit", "Limited"),
     "litellm_client": ("LitellmClient",),
+    "local_model": ("LocalModel", "fitting_window"),
     "openai_client": ("OpenAIClient",),
     "prices": ("Price", "context_window", "cost", "known_price", "parse_price"),
-    "protocol": ("Choice", "Message", "Model", "Reply", "Request", "TokenLogprob", "ToolCall", "Usage"),
+    "protocol": (
+        "Bounds",
+        "Choice",
+        "Message",
+        "Model",
+        "Reply",
+        "ReplyForm",
+        "Request",
+        "TokenLogprob",
+        "ToolCall",
+        "Usage",
+    ),
     "quirks": ("left_out",),
     "replay": ("ReplayModel", "write_recording"),
     "retry": ("Retrying",),
@@ -73,6 +101,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AllChoices",
+    "Bounds",
     "Budget",
     "BudgetSpent",
     "Budgeted",
@@ -85,6 +114,7 @@ __all__ = [
     "LimitRule",
     "Limited",
     "LitellmClient",
+    "LocalModel",
     "Message",
     "Model",
     "ModelError",
@@ -95,6 +125,7 @@ __all__ = [
     "ReplayMismatch",
     "ReplayModel",
     "Reply",
+    "ReplyForm",
     "Request",
     "Retrying",
     "ServerFault",
@@ -109,6 +140,9 @@ __all__ = [
     "cost",
     "estimate_request",
     "estimate_tokens",
+    "fitting_window",
+    "forced",
+    "is_gguf",
     "known_price",
     "left_out",
     "open_limit",

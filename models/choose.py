@@ -11,6 +11,7 @@ from typing import Protocol
 from .budget import Budget, Budgeted, require_price
 from .choices import AllChoices
 from .errors import Refused
+from .gguf_file import is_gguf
 from .limit_rule import LimitRule
 from .limiter import Limit, Limited
 from .prices import Price, known_price, provider_of, providers
@@ -77,12 +78,15 @@ def open_model(
     api_key: str | None = None,
     price: Price | None = None,
     timeout: float | None = None,
+    window: int | None = None,
+    slots: int | None = None,
 ) -> Client:
     """The plain client for a model's name, with the price that was given, is listed, or None.
 
     "openai/gpt-5", "gpt-5": OpenAI, or the compatible server at api_base. "vllm/NAME", "ollama/NAME",
     "llamacpp/NAME", "lmstudio/NAME": such a server, by default at its usual local address. "deterministic:FILE",
-    "replay:FILE". "anthropic/NAME", "gemini/NAME" and every other provider: litellm. Any name at all with an api_base
+    "replay:FILE". "PATH/TO/MODEL.gguf": that file, served by a process of our own with `slots` windows of
+    `window` tokens. "anthropic/NAME", "gemini/NAME" and every other provider: litellm. Any name at all with an api_base
     that belongs to no provider: the name as that server knows it. timeout: seconds for one reply.
     Raises Refused with what to do: unknown provider, missing key, unreadable file.
     """
@@ -93,6 +97,11 @@ def open_model(
         from .deterministic import DeterministicModel
 
         return DeterministicModel.load(rest, price=price)
+    if is_gguf(name) and not api_base:
+        from .local_model import SLOTS, LocalModel
+        from .openai_client import TIMEOUT
+
+        return LocalModel(name, window=window, slots=slots or SLOTS, price=price, timeout=timeout or TIMEOUT)
     provider, _, model = name.partition("/")
     price = price or known_price(name)
     if provider in LOCAL and model:
@@ -114,8 +123,10 @@ def open_limit(name: str, most: int = 256) -> Limit:
     """The limit on calls in flight for the server of a model, to be shared by all that ask it.
 
     It starts low where people run the server themselves: those queue, and a queue that is there from the first call
-    on is not noticed.
+    on is not noticed. A model that we serve ourselves takes as many as it has slots: `most`.
     """
+    if is_gguf(name):
+        return Limit(LimitRule(most, most))
     server = LOCAL.get(name.partition("/")[0])
     return Limit(LimitRule(server.start if server else 16, most))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -47,10 +48,24 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a reply may be that a grammar forces: lines of each part of it at most, characters of a line at most."""
+
+    lines: int = 400
+    columns: int = 1_000
+
+
+ReplyForm = Callable[[Bounds], str]
+"""The replies that an asker can read, as a grammar (GBNF, llama.cpp's) within bounds; its first rule is `root`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A question to a model: `n` choices are wanted; `logprobs` is how many top alternatives a token should carry.
 
     None leaves a setting to the server. temperature is dropped, with a note in the reply, where a server rejects it.
+    form: of the replies that can be read; it is part of what is asked only where it became the `grammar` that the
+    server keeps the reply to (see forcing).
     """
 
     messages: tuple[Message, ...]
@@ -61,10 +76,13 @@ class Request:
     logprobs: int | None = None
     stop: tuple[str, ...] = ()
     tools: tuple[dict[str, Any], ...] = ()
+    form: ReplyForm | None = None
+    grammar: str = ""
 
     def settings(self) -> str:
-        """Everything but the messages, as canonical JSON."""
-        names = ("temperature", "max_tokens", "n", "seed", "logprobs", "stop", "tools")
+        """Everything but the messages, as canonical JSON. A grammar is named only where there is one."""
+        names = ["temperature", "max_tokens", "n", "seed", "logprobs", "stop", "tools"]
+        names += ["grammar"] if self.grammar else []
         return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
 
     def digests(self) -> tuple[tuple[str, str], ...]:

@@ -55,6 +55,8 @@ def body_of(model: str, request: Request, marks: bool = False) -> dict[str, Any]
         body["stop"] = list(request.stop)
     if request.tools:
         body["tools"] = list(request.tools)
+    if request.grammar:
+        body["grammar"] = request.grammar
     return body
 
 

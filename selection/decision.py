@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent import Form, ReplyError, Script, parse_script, read_blocks
+from agent import Form, ReplyError, Script, parse_script, read_blocks, reply_form
+from models import ReplyForm
 
-FORMS = {"TEST": Form(), "WINNER": Form()}
+FORMS = {"TEST": Form(content="script"), "WINNER": Form()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ def read_reply(
     if not lines:
         raise ReplyError(f"The WINNER block is empty: its first line is one of {_said(labels)}.")
     return Decision(_label(lines[0], labels), " ".join(lines[1:]))
+
+
+def decision_form(labels: Iterable[str], *, tests: bool = True, winner: bool = True) -> ReplyForm:
+    """The form of what `read_reply` reads with the same words."""
+    names = [name for name, wanted in (("TEST", tests), ("WINNER", winner)) if wanted]
+    return reply_form(*names, forms=FORMS, first_lines={"WINNER": [*labels, "none"]})
 
 
 def _label(line: str, labels: list[str]) -> str:

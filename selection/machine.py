@@ -22,7 +22,7 @@ from models import Message, Model
 from sandbox import Sandbox
 
 from .applying import Changed
-from .decision import Decision, TooSoon, WrongLabel, read_reply
+from .decision import Decision, TooSoon, WrongLabel, decision_form, read_reply
 from .evidence import UNFIXED, MachineChoice, Test
 from .layers import patched
 from .material import Labels, labelled, material, render, shown_run, unlabelled
@@ -72,7 +72,9 @@ async def select(
     wrong, may_decide = 0, False
     try:
         while True:
-            reply = await talk.ask()
+            reply = await talk.ask(
+                decision_form(labels, tests=talk.left > 1, winner=may_decide or talk.left == 1)
+            )
             try:
                 step = read_reply(
                     reply, list(labels), tests=talk.left > 0, winner=may_decide or talk.left == 0
@@ -112,7 +114,7 @@ async def judge_once(
     talk = _conversation(model, AT_ONCE, settings, 1, opening)
     talk.tell(render("once_begin", labels=list(labels)))
     try:
-        step = read_reply(await talk.ask(), list(labels), tests=False)
+        step = read_reply(await talk.ask(decision_form(labels, tests=False)), list(labels), tests=False)
     except ReplyError as error:
         return _undecided(labels, f"the one reply could not be used: {error}")
     except Stopped as stop:

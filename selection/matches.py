@@ -14,7 +14,7 @@ from environments import Task
 from models import Message, Model
 
 from .applying import Changed
-from .decision import read_reply
+from .decision import decision_form, read_reply
 from .evidence import Evidence, Match, Summary
 from .material import original_files, render, unlabelled
 from .settings import SelectionSettings
@@ -110,7 +110,7 @@ async def _compare(
     )
     talk.tell(render("match_begin"))
     while True:
-        reply = await talk.ask()
+        reply = await talk.ask(decision_form(labels, tests=False))
         try:
             decision = read_reply(reply, list(labels), tests=False)
         except ReplyError as error:

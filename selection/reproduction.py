@@ -16,6 +16,7 @@ from agent import (
     Stopped,
     parse_script,
     read_blocks,
+    reply_form,
     shown_issue,
     together,
     top_level,
@@ -33,6 +34,7 @@ from .reproduction_cases import LEAST, faults_of, read_cases
 from .settings import SelectionSettings
 
 AT = "reproduction"
+_FORM = reply_form("TEST")
 
 
 async def write_reproduction(
@@ -63,7 +65,7 @@ async def write_reproduction(
     why = "no file of cases could be read"
     try:
         while talk.left:
-            reply = await talk.ask()
+            reply = await talk.ask(_FORM)
             try:
                 script = _read(reply)
             except ReplyError as error:

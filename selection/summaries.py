@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agent import Candidate, Conversation, Form, ReplyError, Stopped, read_blocks, together
+from agent import Candidate, Conversation, Form, ReplyError, Stopped, read_blocks, reply_form, together
 from environments import Task
 from models import Message, Model
 
@@ -20,7 +20,8 @@ from .trajectory import Trajectory
 
 AT = "summary"
 _PARTS = {"HYPOTHESIS": "hypothesis", "PROGRESS": "progress", "FAILURES": "failures", "PATCH": "patch"}
-_FORMS = {"SUMMARY": Form(dividers=tuple(_PARTS))}
+_FORMS = {"SUMMARY": Form(dividers=tuple(_PARTS), content="said")}
+_FORM = reply_form("SUMMARY", forms=_FORMS)
 _CALLS = 2
 """Of one summary: a reply that cannot be used is sent back once."""
 
@@ -73,7 +74,7 @@ def read_summary(reply: str) -> Summary:
 
 async def _written(talk: Conversation) -> Summary:
     while True:
-        reply = await talk.ask()
+        reply = await talk.ask(_FORM)
         try:
             return read_summary(reply)
         except ReplyError as error:

@@ -1,0 +1,157 @@
+"""The form of a reply as a grammar (GBNF, llama.cpp's), for models too small to keep to it by themselves.
+
+A grammar accepts what the readers (`blocks`, `tool_text`) accept in its plain form: prose, then blocks, then nothing,
+no line of their content beginning like a marker. It accepts nothing that they refuse. Lengths are bounded, so that a
+model that never comes to an end by itself comes to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from models import Bounds, ReplyForm
+
+from .blocks import FORMS, Form
+
+MOST_BLOCKS = 8
+"""Blocks of a reply that may have several (edits)."""
+_INTERPRETERS = ("python3", "python", "bash", "sh", "node", "ruby", "perl", "php", "lua", "julia", "Rscript")
+_CONTROL = r"\x00-\x08\x0A-\x1F\x7F"
+_SPACES = r"\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\uFEFF"
+
+
+def reply_form(
+    *choices: str | tuple[str, ...],
+    forms: Mapping[str, Form] = FORMS,
+    first_lines: Mapping[str, Sequence[str]] | None = None,
+    only_lines: Mapping[str, Sequence[str]] | None = None,
+) -> ReplyForm:
+    """The form of a reply that holds one of these blocks; of a tuple's one or more.
+
+    first_lines: what the first line of a block may be, by its name; only_lines: what each of its lines may be, of which
+    there is at least one.
+    """
+    firsts, onlys = first_lines or {}, only_lines or {}
+
+    def grammar(bounds: Bounds) -> str:
+        groups = [(choice,) if isinstance(choice, str) else choice for choice in choices]
+        rules = [f"{_id(name)} ::= {_block(name, forms[name], firsts.get(name, ()), onlys.get(name, ()))}"
+                 for name in dict.fromkeys(name for group in groups for name in group)]  # fmt: skip
+        root = " | ".join(
+            _group(group, isinstance(c, tuple)) for group, c in zip(groups, choices, strict=True)
+        )
+        return "\n".join([f'root ::= prose? ({root}) "\\n"?', *rules, *_lines(bounds)]) + "\n"
+
+    return grammar
+
+
+def words_form(*words: str) -> ReplyForm:
+    """The form of a reply that is one of these words."""
+    return lambda bounds: f"root ::= {_any(words)}\n"
+
+
+def tools_form(names: Collection[str]) -> ReplyForm:
+    """The form of a reply that calls one of these tools in text (`tool_text`)."""
+
+    def grammar(bounds: Bounds) -> str:
+        calls = {name: _CALLS[name] for name in _CALLS if name in names}
+        rules = [f"{name} ::= {rule}" for name, rule in calls.items()]
+        return (
+            "\n".join([f'root ::= prose? ({" | ".join(calls)}) "\\n"?', *rules, *_fenced_lines(bounds)])
+            + "\n"
+        )
+
+    return grammar
+
+
+def _group(names: Sequence[str], several: bool) -> str:
+    ids = " | ".join(map(_id, names))
+    return f'(({ids}) ("\\n" "\\n"? ({ids})){{0,{MOST_BLOCKS - 1}}})' if several else ids
+
+
+def _id(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def _block(name: str, form: Form, firsts: Sequence[str], onlys: Sequence[str]) -> str:
+    opening = f'"<<<<< {name} " path' if form.argument else f'"<<<<< {name}"'
+    if not form.body:
+        return opening
+    if onlys:
+        body = f'(({_any(onlys)}) "\\n"){{1,{len(onlys)}}}'
+    elif firsts:
+        body = f'({_any(firsts)}) "\\n" few'
+    else:
+        body = " ".join(f'"===== {word}\\n" {form.content}' for word in form.dividers) or form.content
+    return f'{opening} "\\n" {body} ">>>>> END"'
+
+
+def _any(words: Sequence[str]) -> str:
+    return " | ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
+
+
+def _lines(bounds: Bounds) -> list[str]:
+    """The rules of lines in and around blocks. `said` and `script` have at least one line that says something."""
+    return [
+        'prose ::= opening "\\n" few',
+        f'few ::= (line "\\n"){{0,{max(1, bounds.lines // 8)}}}',
+        f'text ::= (line "\\n"){{0,{bounds.lines}}}',
+        'said ::= opening "\\n" text',
+        'script ::= (shebang "\\n" "\\n"?)? code "\\n" text',
+        f'shebang ::= ("#!/usr/bin/env " | "#!/bin/" | "#!/usr/bin/") ({_any(_INTERPRETERS)})',
+        # A first line that is no further shebang, no fence, no indentation.
+        f'code ::= [^<>=#`~{_SPACES}] rest | "#" ([^!{_CONTROL}] rest)?',
+        f"opening ::= [^<>={_SPACES}] rest",
+        # A line that does not begin like a marker: five of its characters and a space.
+        f'line ::= ([^<>={_CONTROL}] rest | "<" lt-1 | ">" gt-1 | "=" eq-1)?',
+        *_unlike("lt", "<"),
+        *_unlike("gt", ">"),
+        *_unlike("eq", "="),
+        *_short(bounds),
+    ]
+
+
+def _unlike(name: str, mark: str) -> list[str]:
+    """What may follow one, two ... five marks at the beginning of a line."""
+    return [f'{name}-{i} ::= ([^{mark}{_CONTROL}] rest | "{mark}" {name}-{i + 1})?' for i in range(1, 5)] + [
+        f"{name}-5 ::= ([^ {_CONTROL}] rest)?"
+    ]
+
+
+def _short(bounds: Bounds) -> list[str]:
+    return [
+        f"rest ::= [^{_CONTROL}]{{0,{bounds.columns}}}",
+        f"path ::= [^{_SPACES}]{{1,{min(bounds.columns, 200)}}}",
+    ]
+
+
+_CALLS = {
+    "bash": '"```bash\\n" said "```"',
+    "view": '"```view " word (" " number (" " number)?)? "\\n```"',
+    "create": '"```create " word "\\n" text "```"',
+    "replace": '"```replace " word "\\n===== FIND\\n" text "===== REPLACE\\n" text "```"',
+    "insert": '"```insert " word " " ("0" | number) "\\n" text "```"',
+    "undo": '"```undo " word "\\n```"',
+    "search": '"```search" (" " word (" " word)?)? "\\n" opening "\\n```"',
+    "submit": '"```submit\\n" (word "\\n"){0,4} "```"',
+}
+"""A block of each tool, as `tool_text` reads it."""
+
+
+def _fenced_lines(bounds: Bounds) -> list[str]:
+    """The rules of lines in and around a block of three backticks: none begins with three, or like a divider."""
+    columns = min(bounds.columns, 120)
+    return [
+        'prose ::= opening "\\n" few',
+        f'few ::= (line "\\n"){{0,{max(1, bounds.lines // 8)}}}',
+        f'text ::= (line "\\n"){{0,{bounds.lines}}}',
+        'said ::= opening "\\n" text',
+        f"opening ::= [^<`={_SPACES}] rest",
+        f'line ::= ([^`={_CONTROL}] rest | "`" ([^`{_CONTROL}] rest | "`" ([^`{_CONTROL}] rest)?)? | "=" eq-1)?',
+        *_unlike("eq", "="),
+        'word ::= bare | "\\"" quoted "\\"" | "\'" quoted "\'"',
+        f"bare ::= [A-Za-z0-9_./@%+:,-]{{1,{columns}}}",
+        f"quoted ::= [A-Za-z0-9_./@%+:,*? -]{{1,{columns}}}",
+        "number ::= [1-9] [0-9]{0,4}",
+        *_short(bounds),
+    ]
