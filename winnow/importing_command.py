@@ -43,10 +43,10 @@ def run_import(
     if as_json:
         print(json.dumps(asdict(done), indent=2, ensure_ascii=False))
     else:
-        _print(console, done, dataset)
+        _print(console, done, dataset, whole=pick == Pick())
 
 
-def _print(console: Console, done: Imported, dataset: str) -> None:
+def _print(console: Console, done: Imported, dataset: str, whole: bool) -> None:
     def say(sentence: str, style: str | None = None) -> None:
         console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
@@ -69,7 +69,8 @@ def _print(console: Console, done: Imported, dataset: str) -> None:
         )
     if done.unknown:
         names = [f"{name} ({near}?)" if near else name for name, near in done.unknown]
-        say(f"{len(names)} instance ids are not in {dataset}, left out: {_some(names)}", "yellow")
+        where = f"in {dataset}" if whole else f"among the chosen ones of {dataset}"
+        say(f"{len(names)} instance ids are not {where}, left out: {_some(names)}", "yellow")
     if done.bad:
         say(f"{len(done.bad)} bad rows, left out:", "yellow")
         for row in done.bad[:NAMED]:
