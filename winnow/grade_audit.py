@@ -32,7 +32,7 @@ def deeds_of(store: Store, run: str, task: str, candidate: str, patch: str, proj
     for step in store.steps(run, task, candidate):
         if step.kind == "run":
             commands += [part.text for part in store.texts(step) if part.label == "command"]
-        elif step.kind == "ask":
+        elif step.kind in ("ask", "given"):
             scripts += _scripts(step)
     return Deeds(tuple(dict.fromkeys(commands)), tuple(dict.fromkeys(scripts)), patch, (project,))
 

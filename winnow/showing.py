@@ -125,7 +125,7 @@ def _print_steps(console: Console, store: Store, run: str, task: str, trajectory
 
 def _answer(step: Step) -> str:
     body = json.loads(step.answer)
-    if step.kind == "ask" and "choices" in body:
+    if step.kind in ("ask", "given") and "choices" in body:
         return "\n".join(_said(choice["message"]) for choice in body["choices"])
     if step.kind == "run" and "exit_code" in body:
         return f"{body['output']}\n[exit code {body['exit_code']}, {body['ended']}]"
