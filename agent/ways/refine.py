@@ -23,9 +23,10 @@ class RefineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    sure: float = Field(default=0.8, ge=0, le=1)
+    sure: float = Field(default=0.65, ge=0, le=1)
     """No further attempt is made once the best one is worth choosing and at least this likely right
-    (`selection.confidence`); 1: all attempts are made. `winnow report` says of graded runs how often that was true."""
+    (`selection.confidence`): with the preset's evidence one that breaks nothing, resolves all cases and convinces the
+    judge is. 1: all attempts are made. `winnow report` says of graded runs how often that was true."""
 
     patch_chars: int = Field(default=24_000, ge=200)
     """Characters of the best attempt's patch that the next one is shown; more is cut in the middle."""
