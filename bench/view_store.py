@@ -189,7 +189,7 @@ def evidence_of(candidates: list[Candidate], rights: list[bool], chance: random.
     cells = {(UNFIXED, test.id): Run(2, output_of(test.id, 0, False)) for test in tests}
     for candidate, right in zip(candidates, rights, strict=True):
         for test in tests:
-            solved = right if chance.random() < 0.9 else not right
+            solved = right if chance.random() < 0.7 else not right
             code = 0 if solved else 2 if chance.random() < 0.95 else 1
             cells[candidate.id, test.id] = Run(code, output_of(test.id, 1, solved))
     regressions = {

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from store import Store
 
-from .configuration import Configuration
+if TYPE_CHECKING:
+    from .configuration import Configuration
 
 KIND, NAME = "issue", "state"
 """Kind and name of the result in the store."""
@@ -97,6 +99,9 @@ def states(store: Store, run: str) -> dict[str, IssueState]:
 
 def stored_configuration(store: Store, run: str) -> Configuration:
     """A run's configuration. Raises NotResumable."""
+    # It takes longer to import than all the rest, and whoever only reads states needs none of it.
+    from .configuration import Configuration
+
     row = store.run(run)
     if row.kind in ("import", "validation"):
         raise NotResumable(

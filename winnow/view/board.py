@@ -10,8 +10,8 @@ from typing import Any
 
 from store import Reader, Totals
 
+from ..attempts import NOT_GRADED, is_attempt
 from ..batch_issues import IssueEnding, IssueState, Stage, states
-from ..figures_gather import NOT_GRADED, is_attempt
 from .memory import Memory
 
 TITLE = 140

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from store import Outlined, Reader, RunRow, StoreError, Totals
 
-from ..figures_gather import is_attempt
+from ..attempts import is_attempt
 from .board import Row, board, config_of
 from .memory import Memory, total
 from .paging import page_asked

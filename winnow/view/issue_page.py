@@ -22,7 +22,7 @@ from selection import (
 )
 from store import Reader, Spent, TrajectoryRow
 
-from ..figures_gather import is_attempt
+from ..attempts import is_attempt
 from ..report import isolation
 from ..select_issues import about, candidates_of, stored_evidence
 from ..stored import ranking_from_json
@@ -80,7 +80,6 @@ class Shown:
     existing: str
     added: int
     removed: int
-    same_as: tuple[str, ...]
     right: bool | None
     reasons: tuple[str, ...]
 
@@ -246,11 +245,6 @@ def _candidates(evidence: Evidence, own: Ranking | None, grades: Mapping[str, bo
     places = {ranked.candidate: at for at, ranked in enumerate(own.order, 1)} if own else {}
     reasons = {ranked.candidate: ranked.reasons for ranked in own.order} if own else {}
     weighed = weigh(evidence) if evidence.candidates else {}
-    same = {
-        candidate.id: tuple(other.id for other in group if other.id != candidate.id)
-        for group in distinct(evidence.candidates)
-        for candidate in group
-    }
     rows = []
     for candidate in evidence.candidates:
         diff = read_diff(candidate.patch)
@@ -264,7 +258,6 @@ def _candidates(evidence: Evidence, own: Ranking | None, grades: Mapping[str, bo
                 _existing(evidence, candidate.id),
                 diff.added,
                 diff.removed,
-                same[candidate.id],
                 grades.get(candidate.id),
                 reasons.get(candidate.id, ()),
             )

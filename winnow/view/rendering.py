@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..clock import clock
 from ..export_secrets import Scrubber
-from ..progress import clock
 from .links import Links, output_anchor, slug
 from .table import SHOWS, SORTS, VERDICTS, verdicts_of
 
@@ -64,7 +64,7 @@ def renderer(environment: Mapping[str, str] | None = None) -> Renderer:
         "iso": iso,
         "size": size,
         "slug": slug,
-        "data": _data,
+        "json": json.dumps,
     }
     jinja.globals |= {
         "output_anchor": output_anchor,
@@ -87,7 +87,7 @@ def number(value: float) -> str:
 
 
 def money(value: float) -> str:
-    return "$0" if not value else f"${value:,.2f}" if value >= 10 else f"${value:.4f}"
+    return "$0" if not value else f"${value:,.2f}" if value >= 1 else f"${value:.4f}"
 
 
 def percent(value: float | None) -> str:
@@ -112,9 +112,3 @@ def iso(unix: float) -> str:
 
 def size(chars: int) -> str:
     return f"{chars:,} characters"
-
-
-def _data(value: Any) -> Markup:
-    """JSON for a data block (<script type="application/json">), which no text in it can end."""
-    text = json.dumps(value)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

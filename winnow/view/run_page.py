@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from store import RunRow, Totals
 
-from ..figures_summary import OPEN, OWN, WORLD
+from ..attempts import fault_of
 from .board import Board, board, config_of
 from .memory import Memory, total
 from .runs_page import model_of, status_of
@@ -123,7 +123,7 @@ def progress_of(memory: Memory, row: RunRow, found: Board) -> Progress:
         tuple((state, kind, count, count / many) for state, kind, count in found.states),
         tuple(
             Ending(
-                ending, OPEN if ending == "not ended" else OWN if is_result else WORLD, count, count / ended
+                ending, fault_of(None if ending == "not ended" else ending, is_result), count, count / ended
             )
             for (ending, is_result), count in sorted(
                 found.ended.items(), key=lambda item: (-item[1], item[0])

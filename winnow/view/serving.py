@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,7 +58,9 @@ def view(
             import webbrowser
 
             webbrowser.open(f"{address}{links.run(found) if found else '/'}")
-        _serve(viewer(reader, hosts=(*LOOPBACK, host, *allowed)), sock)
+        application = viewer(reader, hosts=(*LOOPBACK, host, *allowed))
+        threading.Thread(target=_import_pages, daemon=True).start()
+        _serve(application, sock)
 
 
 def _require() -> None:
@@ -65,6 +69,12 @@ def _require() -> None:
             raise CannotView(
                 f"The viewer needs the package {package}: install Winnow with its extra, `pip install winnow[view]`"
             )
+
+
+def _import_pages() -> None:
+    """While the first page is being read: the others need much more of Winnow."""
+    for page in ("issue_page", "trajectory_page", "figures_page", "compare_page"):
+        import_module(f".{page}", __package__)
 
 
 def _listen(host: str, port: int) -> socket.socket:

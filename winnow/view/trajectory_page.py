@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agent import Candidate
 from store import StoreError, TrajectoryRow
 
-from ..figures_gather import is_attempt
+from ..attempts import is_attempt
 from ..stored import candidate_from_json
 from .board import grades_of, issue_text, title_of
 from .diffs import Diff, read_diff

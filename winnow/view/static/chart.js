@@ -2,7 +2,7 @@
 "use strict";
 
 function drawCoverage(place) {
-  const data = JSON.parse(place.querySelector("script").textContent);
+  const data = JSON.parse(place.dataset.curve);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const share = (value) => (value === null || value === undefined ? "" : `${(100 * value).toFixed(1)} %`);
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, font: "12px system-ui, sans-serif" };

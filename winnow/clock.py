@@ -1,0 +1,13 @@
+"""Time as people say it."""
+
+from __future__ import annotations
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3:05 min, 2:10 h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
