@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _BESIDE = 512 << 20
 """Bytes that are needed beside the file and the windows: buffers, and what everything else on the machine uses."""
 _STARTS = 3
 """Ends of the process in a row, without an answer in between, after which it is not started again."""
+_NOTICED = 2.0
+"""Seconds in which the end of a process is known after its connections have ended."""
 _GIB = 1 << 30
 
 
@@ -64,9 +67,10 @@ class LocalModel:
         """See Model. Raises Unreachable where the process ended under the question; asked again, it is started anew."""
         server, client = await self._served()
         try:
-            reply = await client.ask(request, at)
+            # Each choice takes a slot; what is missing is asked for again (AllChoices).
+            reply = await client.ask(replace(request, n=min(request.n, self.slots)), at)
         except Unreachable:
-            if server.alive:
+            if not await server.ends(_NOTICED):
                 raise
             raise Unreachable(f"The process that serves {self.path.name} {server.how_it_ended}.") from None
         self._ended = 0

@@ -74,6 +74,14 @@ class LocalProcess:
         last = self._last_word()
         return f"{how} ({last})" if last else how
 
+    async def ends(self, seconds: float) -> bool:
+        """Whether it has ended, or does so within `seconds`."""
+        try:
+            await asyncio.wait_for(self._process.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     async def close(self, at_once: bool = False) -> None:
         """End it."""
         if at_once and self.alive:

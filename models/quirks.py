@@ -27,7 +27,9 @@ _REFUSES = re.compile(
     r"|must be at most 1|must be (?:equal to )?1\b",
     re.IGNORECASE,
 )
-_ONE_CHOICE = re.compile(r"only one completion choice|\bn ?> ?1\b|\bn ?(?:!=|must be) ?1\b", re.IGNORECASE)
+_ONE_CHOICE = re.compile(
+    r"only one completion choice|\bn ?> ?1\b|\bn ?(?:!=|must be) ?1\b|field 'n': value must be", re.IGNORECASE
+)
 _NO_TOOLS = re.compile(
     r"not support (?:tools|tool use|tool calling|function calling)|support tool use"
     r"|requires --enable-auto-tool-choice|tools param requires",

@@ -1,4 +1,4 @@
-"""A language model of a few hundred kilobytes, written on the spot: llama's architecture, random weights, made-up words.
+"""A language model of a few hundred kilobytes, written on the spot: llama's architecture and random weights.
 
 What it says means nothing, but it says it by real tokens with real log-probabilities. Its words are those of Winnow's
 own prompts, so that a prompt takes as few tokens as with a real vocabulary.
