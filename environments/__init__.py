@@ -15,6 +15,8 @@ from .task import Recipe, Snapshot, Task
 if TYPE_CHECKING:
     from .datasets import BadRow, Dataset, DatasetError, Pick, dataset_schemas, folder_name, read_dataset
     from .detection import Overrides, detect
+    from .groundwork import Anew, Groundwork
+    from .groundwork_files import GroundworkFiles
     from .grading import (
         Findings,
         Gold,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from .test_run import TestReport, command_for, run_tests
     from .tree_changes import WorkingTree, working_tree
     from .world_check import WorldWrong, check
+    from .world_identity import world_digest
 
 _LATER = {
     "datasets": (
@@ -76,6 +79,8 @@ _LATER = {
         "patch_digest",
         "test_machinery",
     ),
+    "groundwork": ("Anew", "Groundwork"),
+    "groundwork_files": ("GroundworkFiles",),
     "history": ("NotSealed", "verify_sealed"),
     "instance": ("Instance", "Reference"),
     "issue_text": ("IssueError", "read_issue"),
@@ -99,10 +104,12 @@ _LATER = {
     "test_run": ("TestReport", "command_for", "run_tests"),
     "tree_changes": ("WorkingTree", "working_tree"),
     "world_check": ("WorldWrong", "check"),
+    "world_identity": ("world_digest",),
 }
 _ROOM_OF = {name: file for file, names in _LATER.items() for name in names}
 
 __all__ = [
+    "Anew",
     "BadRow",
     "Change",
     "Dataset",
@@ -111,6 +118,8 @@ __all__ = [
     "GitFailed",
     "Gold",
     "Grade",
+    "Groundwork",
+    "GroundworkFiles",
     "Instance",
     "IssueError",
     "NotSealed",
@@ -161,6 +170,7 @@ __all__ = [
     "test_machinery",
     "verify_sealed",
     "working_tree",
+    "world_digest",
     "write_changes",
     "write_patch",
 ]

@@ -70,6 +70,7 @@ __all__ = [
     "check_rootfs",
     "clean",
     "folder_with",
+    "image_id",
     "kept_images",
     "open_backend",
     "probe_docker",
@@ -127,6 +128,18 @@ def clean(state: Path, run: str | None = None) -> list[str]:
     with contextlib.suppress(NoEngine):
         removed += clean_docker(run)
     return removed
+
+
+def image_id(name: str) -> str:
+    """The id by which an engine that answers here knows an image; "" where none does, or none answers. Blocks.
+
+    Raises SandboxError where it answers with an error.
+    """
+    from .image_facts import describe
+
+    with _engine() as (engine, _):
+        facts = describe(engine, name) if engine is not None else None
+    return facts.id if facts else ""
 
 
 def kept_images(state: Path) -> tuple[list[Entry], str]:

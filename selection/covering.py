@@ -1,7 +1,8 @@
 """Which existing tests execute the files that candidates touch: seen in one run of the whole suite on the unfixed code.
 
-Where the suite takes long and there are many candidates this pays: each candidate then runs only those tests. It can be
-had where pytest runs the tests in Python; else `nearby` has to do.
+Where the suite takes long and there are many candidates this pays: each candidate then runs only those tests. What each
+test file executes is seen of all files at once, so that the repository's other issues have it too. It can be had where
+pytest runs the tests in Python; else `nearby` has to do.
 """
 
 from __future__ import annotations
@@ -9,31 +10,51 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from agent import KilledSandbox
-from environments import Task, is_plain_pytest
+from environments import Anew, Groundwork, Task, is_plain_pytest
 from sandbox import NotThere, Sandbox
 
 from .nearby import nearby_tests
 
+VERSION = 1
+"""Of what is kept: raise it when it is found out, or said, otherwise."""
 _SOURCE = Path(__file__).with_name("covering_inside.py")
 _FOLDER = "/tmp/winnow-covering"
-_LIMIT = 16 * 2**20
+_LIMIT = 64 * 2**20
 """Bytes of what the run says at most."""
 
 
 async def covering_tests(
-    base: Sandbox, task: Task, paths: Iterable[str], most: int, *, timeout: float, name: str
+    base: Sandbox,
+    task: Task,
+    paths: Iterable[str],
+    most: int,
+    *,
+    timeout: float,
+    name: str,
+    groundwork: Groundwork | None = None,
 ) -> tuple[tuple[str, ...], str]:
     """(test files, how they were found), like `nearby_tests`, which says it where nothing is seen.
 
     paths: what the candidates touch; test files among them are taken, too. most: files at most, those that are near
-    first. timeout: seconds of the run. name: of the copy of `base` that it happens in. Raises the world's errors.
+    first. timeout: seconds of the run. name: of the copy of `base` that it happens in. groundwork: who may have seen it
+    already. Raises the world's errors.
     """
     touched, tracked = sorted(set(paths)), set(task.snapshot.files())
-    seen, why = await _executing(base, task, touched, timeout, name)
-    seen &= tracked
+    told = await (groundwork or Anew()).once(
+        "covering tests",
+        [VERSION, task.recipe.test_command, task.recipe.test_format, timeout],
+        partial(
+            _executing, base, task, [path for path in sorted(tracked) if path.endswith(".py")], timeout, name
+        ),
+        keep=lambda told: not told["why"],
+        pick=partial(_about, touched),
+    )
+    seen, why = {test for tests in told["seen"].values() for test in tests} & tracked, told["why"]
     if not seen:
         files, how = await asyncio.to_thread(nearby_tests, task, touched, most)
         why = f"which tests execute them is not known: {why}" if why else "no test was seen to execute them"
@@ -48,16 +69,16 @@ async def covering_tests(
 
 
 async def _executing(
-    base: Sandbox, task: Task, touched: Sequence[str], timeout: float, name: str
-) -> tuple[set[str], str]:
-    """(test files that execute one of these files, "") or (none, why it is not known)."""
+    base: Sandbox, task: Task, files: Sequence[str], timeout: float, name: str
+) -> dict[str, Any]:
+    """seen: by each of these files the test files that execute it; why: why that is not known, "" where it is."""
     command = task.recipe.test_command or ""
     if task.recipe.test_format != "pytest" or not is_plain_pytest(command):
-        return set(), "the tests are not run by pytest alone"
+        return _not_known("the tests are not run by pytest alone")
     copy = await base.copy(name)
     try:
         await copy.write(f"{_FOLDER}/winnow_covering.py", _SOURCE.read_bytes())
-        await copy.write(f"{_FOLDER}/touched.json", json.dumps(list(touched)).encode())
+        await copy.write(f"{_FOLDER}/files.json", json.dumps(list(files)).encode())
         if task.recipe.services:
             await copy.run(task.recipe.services)
         result = await copy.run(
@@ -66,19 +87,33 @@ async def _executing(
             timeout=timeout,
         )
         if result.ended != "exited":
-            return set(), f"the run did not come to its end, {result.ended}"
-        return _read(await copy.read(f"{_FOLDER}/all", _LIMIT)), ""
+            return _not_known(f"the run did not come to its end, {result.ended}")
+        return {"seen": _read(await copy.read(f"{_FOLDER}/all", _LIMIT)), "why": ""}
     except KilledSandbox:
-        return set(), "the run ended its sandbox"
+        return _not_known("the run ended its sandbox")
     except (NotThere, ValueError):
-        return set(), "the run said nothing of it"
+        return _not_known("the run said nothing of it")
     finally:
         await copy.close()
 
 
-def _read(said: bytes) -> set[str]:
-    """The test files in a line of JSON for each process. Raises ValueError where there is none, or something else."""
+def _about(touched: Sequence[str], told: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the touched files alone."""
+    return {
+        "seen": {path: told["seen"][path] for path in touched if path in told["seen"]},
+        "why": told["why"],
+    }
+
+
+def _not_known(why: str) -> dict[str, Any]:
+    return {"seen": {}, "why": why}
+
+
+def _read(said: bytes) -> dict[str, list[str]]:
+    """By file the test files that execute it, from a line of JSON for each process. Raises ValueError where there is no
+    line, or something else."""
     lines = [json.loads(line) for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
     if not lines or not all(isinstance(line, dict) for line in lines):
         raise ValueError("no line of results")
-    return {str(test) for line in lines for tests in line.values() for test in tests}
+    paths = sorted({str(path) for line in lines for path in line})
+    return {path: sorted({str(test) for line in lines for test in line.get(path, ())}) for path in paths}

@@ -1,7 +1,7 @@
 """A pytest plugin, copied into a sandbox: which test files execute anything in which of some source files.
 
-Only standard library, and old Pythons: it runs in the tests' interpreter. It costs little: from Python 3.12 on, code of
-other files is looked at once; before, each call of a function costs a dictionary look-up.
+Only standard library, and old Pythons: it runs in the tests' interpreter. It costs little: from Python 3.12 on, code is
+looked at once for each test file; before, each call of a function costs two dictionary look-ups.
 """
 
 import json
@@ -11,38 +11,43 @@ import threading
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _START = os.getcwd()
-with open(os.path.join(_HERE, "touched.json")) as _file:
-    _TOUCHED = {os.path.realpath(os.path.join(_START, path)): path for path in json.load(_file)}
+with open(os.path.join(_HERE, "files.json")) as _file:
+    _FILES = {os.path.realpath(os.path.join(_START, path)): path for path in json.load(_file)}
 
 _known = {}
 _seen = {}
+_noted = set()
 _current = [None]
+_last = [None]
 
 
-def _touched(filename):
-    """The touched file that a code object's file name means, None for another."""
+def _meant(filename):
+    """The file that a code object's file name means, None for another."""
     if filename not in _known:
-        _known[filename] = _TOUCHED.get(os.path.realpath(os.path.join(_START, filename)))
+        _known[filename] = _FILES.get(os.path.realpath(os.path.join(_START, filename)))
     return _known[filename]
 
 
 def _note(path):
-    if _current[0] is not None:
+    if path not in _noted and _current[0] is not None:
+        _noted.add(path)
         _seen.setdefault(path, set()).add(_current[0])
 
 
 def _profile(frame, event, arg):
     if event == "call":
-        path = _touched(frame.f_code.co_filename)
+        path = _meant(frame.f_code.co_filename)
         if path is not None:
             _note(path)
 
 
 def _started(code, offset):
-    path = _touched(code.co_filename)
-    if path is None:
-        return sys.monitoring.DISABLE
-    _note(path)
+    path = _meant(code.co_filename)
+    if path is not None:
+        _note(path)
+        if _current[0] is None:
+            return None
+    return sys.monitoring.DISABLE
 
 
 def pytest_configure(config):
@@ -62,6 +67,11 @@ def pytest_configure(config):
 
 def pytest_runtest_protocol(item):
     _current[0] = os.path.relpath(str(item.fspath), _START)
+    if _current[0] != _last[0]:
+        _last[0] = _current[0]
+        _noted.clear()
+        if hasattr(sys, "monitoring"):
+            sys.monitoring.restart_events()
 
 
 def pytest_runtest_logfinish(nodeid, location):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent import together
 from environments import GitFailed, NotSealed, PatchFails, RepositoryError, SetupFailed, Task, WorldWrong
-from environments.building import Builder, BuildFailed, WrongRecipe
+from environments.building import Builder, BuildFailed, WrongRecipe, places_of
 from models import BudgetSpent, ModelError
 from sandbox import Backend, SandboxError, clean
 from selection import counting
@@ -197,7 +197,9 @@ async def _task(work: Work, name: str) -> Task:
     body = json.loads(tools.store.task(tools.run, name).body)
     if "snapshot" in body:
         task = task_from_json(body)
-        if task.snapshot.tree.is_dir():
+        if work.builder is not None:
+            await work.builder.use(task)
+        if all(place.exists() for place in places_of(task)):
             return task
     if work.builder is None or "instance" not in body:
         raise NotResumable(

@@ -1,4 +1,4 @@
-"""`winnow clean`: what dead owners left behind, and a run's frozen repositories where that is asked for."""
+"""`winnow clean`: what dead owners left behind; a run's frozen repositories, unused worlds where that is asked for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from pathlib import Path
 
 from rich.console import Console
 
+from environments.building import prune
 from sandbox import clean
 
-from .paths import open_users_store, sandboxes_folder, worlds_folder
+from .groundwork import groundwork_files
+from .paths import data_folder, open_users_store, sandboxes_folder, worlds_folder
 
 
-def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
-    """Remove leftovers and say each. Raises store.RunBusy where `run` is being worked on."""
+def clean_up(run: str | None, worlds: bool, unused: float | None, dry_run: bool, where: str | None) -> None:
+    """Remove leftovers and say each. Raises store.RunBusy where `run` is being worked on.
+
+    unused: days; also built worlds and groundwork that nobody used for so long. dry_run: only say which those are.
+    """
     console = Console()
+    if dry_run:
+        for sentence in _unused(unused or 0, really=False):
+            console.print(f"would remove {sentence}", highlight=False, markup=False)
+        return
     removed: list[str] = []
     if run is not None:
         store = open_users_store(where)
@@ -32,10 +41,22 @@ def clean_up(run: str | None, worlds: bool, where: str | None) -> None:
     else:
         removed += clean(sandboxes_folder())
         removed += _stale_temporary_folders()
+    if unused is not None:
+        removed += _unused(unused, really=True)
     for sentence in removed:
         console.print(f"removed {sentence}", highlight=False, markup=False)
     if not removed:
         console.print("nothing was left behind")
+
+
+def _unused(days: float, *, really: bool) -> list[str]:
+    """What nobody used for so many days, and no living process uses: it is made anew where it is needed again."""
+    layers = prune(data_folder() / "built", days, really=really)
+    pieces = groundwork_files().prune(days, really=really)
+    return [
+        *(f"built/{layer.name}, unused for {layer.days:.0f} days" for layer in layers),
+        *(f"groundwork {name}" for name in pieces),
+    ]
 
 
 def _stale_temporary_folders() -> list[str]:

@@ -9,5 +9,6 @@ from __future__ import annotations
 from .builder import Builder
 from .failures import BuildFailed
 from .plan import WrongRecipe
+from .using import Unused, places_of, prune
 
-__all__ = ["BuildFailed", "Builder", "WrongRecipe"]
+__all__ = ["BuildFailed", "Builder", "Unused", "WrongRecipe", "places_of", "prune"]

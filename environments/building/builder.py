@@ -28,6 +28,7 @@ from .layers import layer, name_of
 from .mirrors import commit_date, find_repository, has_commit, nearest_tag
 from .plan import Plan, find_recipe, read_recipe, with_given
 from .repository_reading import Reading, read_repository
+from .using import Using, places_of
 from .version_choice import RELEASED, Choice, choose, declared_by, minor_of
 from .wishes import wishes_of
 from .world import Made, Order, make_world, task_of
@@ -65,6 +66,7 @@ class Builder:
         self._turns = asyncio.Semaphore(max(1, at_once))
         self._index = read_index()
         self._not_to_be_had: set[tuple[int, int]] = set()
+        self._using = Using(self._folder)
 
     async def task(self, instance: Instance) -> Task:
         """The row's task, its world made where nobody made it before; minutes then, else milliseconds.
@@ -72,6 +74,15 @@ class Builder:
         Raises BuildFailed with the lines that matter, WrongRecipe, RepositoryError (no such repository or commit),
         sandbox.CannotStart.
         """
+        task = await self._task(instance)
+        await self.use(task)
+        return task
+
+    async def use(self, task: Task) -> None:
+        """Keep what a task's sandboxes show, as long as this builder is open, from being removed as unused."""
+        await asyncio.to_thread(self._using.note, places_of(task))
+
+    async def _task(self, instance: Instance) -> Task:
         async with self._turns:
             snapshot, about = await self._frozen(instance)
             file = find_recipe(self._recipes, _names(instance))
@@ -95,7 +106,8 @@ class Builder:
         return made.recipe
 
     async def close(self) -> None:
-        """Nothing is held between builds; layers stay for others."""
+        """Layers stay for others; from now on they may be removed, where nobody uses them for a while."""
+        self._using.close()
 
     async def _frozen(self, instance: Instance) -> tuple[Snapshot, Mapping[str, str]]:
         """The repository's layer: frozen at the base commit, and what was read of its history before it was sealed."""

@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ async def layer(folder: Path, name: str, make: Callable[[Path], Awaitable[None]]
     of another name, which is removed before it is begun again. Raises what `make` raises.
     """
     finished, growing = folder / name, folder / f".{name}.part"
-    if await asyncio.to_thread(finished.is_dir):
-        return finished
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    if await asyncio.to_thread(_used_now, finished):
+        return finished
     async with locked(folder / f".{name}.lock"):
-        if await asyncio.to_thread(finished.is_dir):
+        if await asyncio.to_thread(_used_now, finished):
             return finished
         await asyncio.to_thread(remove, growing)
         await asyncio.to_thread(growing.mkdir)
@@ -45,7 +45,33 @@ async def layer(folder: Path, name: str, make: Callable[[Path], Awaitable[None]]
             await asyncio.to_thread(remove, growing)
             raise
         growing.rename(finished)
+        await asyncio.to_thread(_used_now, finished)
     return finished
+
+
+def stamp(layer: Path) -> Path:
+    """The file whose time says when a layer was last used."""
+    return layer.with_name(f".{layer.name}.used")
+
+
+@contextmanager
+def gate(folder: Path) -> Iterator[None]:
+    """One at a time in a folder of layers, for the moment that it takes to say that one is used, or to take it away."""
+    descriptor = os.open(folder / ".gate", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _used_now(layer: Path) -> bool:
+    """Whether the layer is there; then it is used now."""
+    with gate(layer.parent):
+        there = layer.is_dir()
+        if there:
+            stamp(layer).touch()
+        return there
 
 
 @asynccontextmanager

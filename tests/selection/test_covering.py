@@ -118,14 +118,14 @@ def test_what_is_no_answer_is_none(said):
 
 def test_processes_are_put_together():
     lines = [json.dumps({"a.py": ["t/x.py"]}), json.dumps({"a.py": ["t/y.py"], "b.py": ["t/x.py"]})]
-    assert _read("\n".join(lines).encode()) == {"t/x.py", "t/y.py"}
+    assert _read("\n".join(lines).encode()) == {"a.py": ["t/x.py", "t/y.py"], "b.py": ["t/x.py"]}
 
 
 @pytest.mark.parametrize("python", [sys.executable])
 def test_the_plugin_is_plain_python(python, tmp_path):
     """It is loaded by the tests' own interpreter, which may be older or newer than ours."""
     source = Path(selection.__file__).with_name("covering_inside.py")
-    (tmp_path / "touched.json").write_text("[]")
+    (tmp_path / "files.json").write_text("[]")
     (tmp_path / "winnow_covering.py").write_bytes(source.read_bytes())
     code = "import winnow_covering as w; w.pytest_configure(None); w.pytest_unconfigure(None)"
     done = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
