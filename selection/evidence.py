@@ -236,7 +236,8 @@ class Ranking:
     """A strategy's answer: candidates best first; chosen is None where none is worth choosing, and `why` says so.
 
     missing: evidence that the strategy uses and that is not there, a short phrase each. confidence: the probability
-    that the chosen one resolves the issue (`selection.confidence`), None where nobody asked.
+    that the chosen one resolves the issue (`selection.confidence`), None where nobody asked. tied: those that the
+    strategy's rule cannot tell from the chosen one, it included, so that the last resort decided among them.
     """
 
     order: tuple[Ranked, ...]
@@ -244,6 +245,7 @@ class Ranking:
     why: str
     missing: tuple[str, ...] = ()
     confidence: float | None = None
+    tied: tuple[str, ...] = ()
 
 
 class Strategy(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +11,8 @@ from agent import Candidate
 from environments import Task, is_test, test_libraries
 
 from .applying import Changed
+from .changed_lines import changed_lines
 from .evidence import PatchFacts
-
-_FILE = re.compile(r'^diff --git "?a/.* "?b/(.+?)"?$')
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 def patch_facts(
@@ -89,17 +86,7 @@ def _drop_docstring(node: ast.AST) -> None:
 
 
 def _read(patch: str) -> tuple[int, int, tuple[str, ...]]:
-    """(added lines, removed lines, paths): lines are counted inside hunks only, so "--- " headers are none."""
-    added = removed = old_left = new_left = 0
-    paths: list[str] = []
-    for line in patch.split("\n"):
-        if old_left > 0 or new_left > 0:
-            old_left -= line[:1] in ("-", " ", "")
-            new_left -= line[:1] in ("+", " ", "")
-            added += line.startswith("+")
-            removed += line.startswith("-")
-        elif match := _HUNK.match(line):
-            old_left, new_left = (int(group) if group is not None else 1 for group in match.groups())
-        elif match := _FILE.match(line):
-            paths.append(match[1])
-    return added, removed, tuple(sorted(set(paths)))
+    """(added lines, removed lines, paths)."""
+    lines = list(changed_lines(patch))
+    signs = [sign for _, sign, _ in lines]
+    return signs.count("+"), signs.count("-"), tuple(sorted({path for path, sign, _ in lines if not sign}))

@@ -26,11 +26,12 @@ from .evidence import (
     Regression,
     Signals,
 )
+from .likeness import likeness
 from .rates import gated
 from .test_quality import qualities
 from .votes import counting, distinct, passes
 
-AGREEMENT, STEPS, PATCH = "agreement", "steps", "patch"
+AGREEMENT, LIKENESS, STEPS, PATCH = "agreement", "likeness", "steps", "patch"
 FEATURES = (
     GENERATED,
     EXISTING,
@@ -39,12 +40,18 @@ FEATURES = (
     MATCHES,
     MACHINE,
     AGREEMENT,
+    LIKENESS,
     SIGNALS,
     STEPS,
     PATCH,
 )
 ALL_BREAK = 3
 """Different patches that there must be before a test that all of them break is taken to be out of step."""
+UNBROKEN = 0.3
+"""What it says that no existing test breaks, where 1 is what 8 broken ones say against it: most wrong patches break
+none either (log-ratios 0.4 and -1.4, as weights.json supposes)."""
+PLAIN_LINES, MOST_LINES = 50, 1000
+"""Changed lines up to which a patch's size says nothing, and from which on it is as bad as it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ def _all(evidence: Evidence) -> dict[str, dict[str, Feature | None]]:
         MATCHES: _matches(evidence),
         MACHINE: _machine(evidence),
         AGREEMENT: _agreement(evidence),
+        LIKENESS: _likeness(evidence),
         SIGNALS: _signals(evidence),
         STEPS: _steps(evidence),
         PATCH: _patch(evidence),
@@ -108,7 +116,7 @@ def _generated(evidence: Evidence) -> dict[str, Feature | None]:
 
 
 def _existing(evidence: Evidence) -> dict[str, Feature | None]:
-    """1 where no existing test breaks; -0.25, -0.5, -0.75, -1 for 1, 2, 4, 8 broken ones and more.
+    """0.3 where no existing test breaks; -0.25, -0.5, -0.75, -1 for 1, 2, 4, 8 broken ones and more.
 
     Tests that every candidate breaks do not count.
     """
@@ -120,7 +128,7 @@ def _existing(evidence: Evidence) -> dict[str, Feature | None]:
             found[candidate.id] = None
             continue
         count = len(set(regression.broken) - by_all)
-        value = 1.0 if not count else -min(1.0, (1 + math.log2(count)) / 4)
+        value = UNBROKEN if not count else -min(1.0, (1 + math.log2(count)) / 4)
         left = len(set(regression.broken) & by_all)
         also = f", and {left} that every candidate breaks" if left else ""
         found[candidate.id] = Feature(
@@ -236,6 +244,27 @@ def _agreement(evidence: Evidence) -> dict[str, Feature | None]:
     }
 
 
+def _likeness(evidence: Evidence) -> dict[str, Feature | None]:
+    """The mean likeness of its changes to those of the other patches that apply, each different one counted once.
+
+    Who makes the same patch is agreement's part. So copies change nothing here, and common mistakes win nothing by it.
+    """
+    known = evidence.facts
+    groups = distinct(c for c in evidence.candidates if c.patch.strip() and evidence.applies.get(c.id))
+    one_of = [next((c.id for c in group if c.id in known), group[0].id) for group in groups]
+    found = likeness(evidence, one_of)
+    if not any(found.values()):
+        return {}
+    values = dict.fromkeys((candidate.id for candidate in evidence.candidates), 0.0)
+    for group, one in zip(groups, one_of, strict=True):
+        values.update((c.id, found.get(one, 0.0)) for c in group if c.id in known)
+    others = len(groups) - 1
+    return {
+        name: Feature(value, f"its changes are {value:.0%} like those of the {others} other patches")
+        for name, value in values.items()
+    }
+
+
 def not_failing(evidence: Evidence) -> list[str]:
     """Ids of those that apply, break no existing test that not all break, and pass a generated test, if any counts.
 
@@ -293,7 +322,10 @@ def _own(candidate: Candidate, evidence: Evidence) -> Signals | None:
 
 
 def _patch(evidence: Evidence) -> dict[str, Feature | None]:
-    """-1 for a patch of tests alone; else from 1 at no line down to -1 at 1,000 lines, by the logarithm."""
+    """-1 for a patch of tests alone; else 0 up to 50 lines, and down to -1 at 1,000, by the logarithm.
+
+    Among patches of ordinary size a smaller one is no better: as many are small because something was left out.
+    """
     return {candidate.id: _size(candidate, evidence) for candidate in evidence.candidates}
 
 
@@ -304,7 +336,8 @@ def _size(candidate: Candidate, evidence: Evidence) -> Feature | None:
     if facts.files and set(facts.files) == set(facts.tests):
         return Feature(-1.0, "changes nothing but tests")
     lines = facts.added + facts.removed
-    value = 1 - 2 * min(1.0, math.log10(1 + lines) / 3)
+    over = math.log(max(lines, PLAIN_LINES) / PLAIN_LINES) / math.log(MOST_LINES / PLAIN_LINES)
+    value = -min(1.0, over)
     return Feature(value, f"+{facts.added} -{facts.removed} lines in {len(facts.files)} files")
 
 

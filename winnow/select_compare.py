@@ -16,6 +16,7 @@ from selection import (
     Reliability,
     Strategy,
     Weights,
+    distinct,
     oracle,
     reliability,
     sure_of,
@@ -49,7 +50,9 @@ class Row:
 
     chosen: issues for which it chose something. ungraded: of these, choices without a verdict, which count as not
     resolved. resolved: share of all issues. efficiency: resolved / coverage, None where nothing is covered. behind: how
-    much larger `winnow`'s share of resolved issues is, paired (below 0: it is worse). lacking: issues on which some of
+    much larger `winnow`'s share of resolved issues is, paired (below 0: it is worse). tied: issues on which the rule
+    leaves several different patches, so that the last resort decides, and by_lot: what is resolved where lots are drawn
+    among them instead, on average. lacking: issues on which some of
     its evidence is missing, and blind: on which all of it is, so that only ties decide.
     """
 
@@ -59,6 +62,8 @@ class Row:
     resolved: Estimate
     efficiency: Estimate | None
     behind: Estimate | None
+    tied: int
+    by_lot: Estimate
     lacking: int
     blind: int
     cost: Cost
@@ -110,8 +115,16 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
         ]
         for name, found in rankings.items()
     }
+    lots = {
+        name: [
+            by_lot(name, ranking, issue.evidence, issue.grades)
+            for ranking, issue in zip(found, graded, strict=True)
+        ]
+        for name, found in rankings.items()
+    }
     covered = [float(any(issue.grades.values())) for issue in graded]
-    rows = list(zip(covered, *(right[name] for name in names), strict=True))
+    columns = [covered, *(right[name] for name in names), *(lots[name] for name in names)]
+    rows = list(zip(*columns, strict=True))
     means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
     samples = resampled_means(rows, RESAMPLES, SEED)
     ours = 1 + names.index(OURS)
@@ -121,7 +134,7 @@ def compare(issues: Sequence[Weighable], weights: Weights, least: float = 0.0) -
         mixed=sum(len(set(issue.grades.values())) > 1 for issue in graded),
         coverage=estimate(means[0], [sample[0] for sample in samples]),
         rows=tuple(
-            _row(name, place, ours, means, samples, rankings[name], graded)
+            _row(name, place, ours, len(names), means, samples, rankings[name], graded)
             for place, name in enumerate(names, 1)
         ),
         reliable=reliability(
@@ -150,10 +163,18 @@ def right_of(name: str, ranking: Ranking, evidence: Evidence, grades: Mapping[st
     return sum(grades.get(candidate, False) for candidate in drawn) / len(drawn)
 
 
+def by_lot(name: str, ranking: Ranking, evidence: Evidence, grades: Mapping[str, bool]) -> float:
+    """The same where lots are drawn among those that the rule leaves, on average, instead of asking the last resort."""
+    if name == RANDOM or not ranking.tied or ranking.chosen is None:
+        return right_of(name, ranking, evidence, grades)
+    return sum(grades.get(candidate, False) for candidate in ranking.tied) / len(ranking.tied)
+
+
 def _row(
     name: str,
     place: int,
     ours: int,
+    names: int,
     means: Sequence[float],
     samples: Sequence[Sequence[float]],
     rankings: Sequence[Ranking],
@@ -173,10 +194,19 @@ def _row(
         behind=estimate(means[ours] - means[place], [s[ours] - s[place] for s in samples])
         if place != ours
         else None,
+        tied=sum(
+            _undecided(ranking, issue.evidence) for ranking, issue in zip(rankings, issues, strict=True)
+        ),
+        by_lot=estimate(means[place + names], [sample[place + names] for sample in samples]),
         lacking=sum(map(bool, lacks)),
         blind=sum(bool(uses) and number == len(uses) for number in lacks),
         cost=cost_of(uses, [issue.evidence for issue in issues]),
     )
+
+
+def _undecided(ranking: Ranking, evidence: Evidence) -> bool:
+    """Whether the rule left several different patches."""
+    return len(distinct(c for c in evidence.candidates if c.id in ranking.tied)) > 1
 
 
 def cost_of(uses: Sequence[str], several: Sequence[Evidence]) -> Cost:

@@ -1,13 +1,19 @@
 """Weights of Winnow's own strategy from graded runs: a plain logistic regression, checked by issues it has not seen.
 
 Needs scikit-learn (the extra `fit`); nothing else in Winnow does.
+
+What is fitted is what chooses: of two candidates for one issue, the right one. (A regression over all candidates of all
+issues would learn what tells easy issues from hard ones: small patches are right more often because small changes are
+asked for in easy issues, which says nothing of which patch to take.) How sure a choice is, is a question of its own,
+answered by the calibration.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +22,18 @@ from selection import FEATURES, Weight, Weights, features_of
 from .select_errors import CannotFit
 from .select_issues import Weighable
 
-FOLDS = 10
+MOST_PARTS = 50
+"""Issues are left out one by one, of more than so many in so many parts."""
 FEWEST_ISSUES = 5
 """Issues with right and wrong candidates that a fit needs: with fewer there is nothing to check it on."""
+PRIOR_PAIRS = 4
+"""Pairs of candidates that each prior counts as, beside one for every issue. Its spread is then about 2 / sqrt(4) = 1,
+as large as the largest weights: a few issues that all say the same may double one, and some hundred decide. Source:
+priors as data, Greenland, "Bayesian perspectives for epidemiological research II" (2007)."""
+_RIDGE = 1e6
+"""So weak (as scikit-learn has it, the inverse) that only the priors hold the weights."""
+
+Values = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +42,7 @@ class Example:
 
     task: str
     candidate: str
-    values: Mapping[str, float]
+    values: Values
     right: bool
 
 
@@ -50,29 +65,35 @@ def examples_of(issues: Sequence[Weighable]) -> tuple[Example, ...]:
 
 
 def fit(examples: Sequence[Example], priors: Weights) -> Weights:
-    """Weights fitted to these candidates, each issue counting as much as any other.
+    """Weights fitted to pairs of a right and a wrong candidate for one issue, each issue counting as one pair.
 
-    No weight may be negative (a feature with one is left out and the rest fitted again), or missing evidence would
-    rank candidates up. Features that the candidates have not keep the prior's weight. The calibration, and the figures
-    in `fit`, are of predictions for issues that were held out. Raises CannotFit.
+    The priors' weights count as `PRIOR_PAIRS` pairs each, so that few issues move them little; features in which no
+    such pair differs keep them. No weight may be negative (a feature with one is left out and the rest fitted again),
+    or missing evidence would rank candidates up. The calibration, and the figures in `fit`, are of predictions for
+    issues that were held out. Raises CannotFit.
     """
     linear = _scikit_learn()
     _check(examples)
-    names = [n for n in FEATURES if len({example.values.get(n, 0.0) for example in examples}) > 1]
-    held_out = _held_out(examples, names, linear)
-    intercept, weights = _fitted(examples, names, linear)
-    offset, slope = _calibration(examples, held_out, linear)
+    names = _telling(examples)
+    held_out = _held_out(examples, names, priors, linear)
+    fitted = _fitted(examples, names, priors, linear)
+    if not any(fitted.values()):
+        raise CannotFit(
+            "no kind of evidence in these runs speaks for right candidates: there is nothing to weigh"
+        )
+    choices = [(held_out[place], examples[place].right) for place in _best(examples, held_out)]
+    offset, slope = _calibration(choices, priors, linear)
     issues = len({example.task for example in examples})
     source = f"fitted to {len(examples)} candidates of {issues} issues"
     kept = {
-        name: Weight(weights[name], source if name in names else "")
-        if name in weights
+        name: Weight(fitted[name], source)
+        if name in fitted
         else replace(prior, source=f"prior, not in the data: {prior.source}")
         for name, prior in priors.features.items()
     }
     return Weights(
-        intercept, kept, source.capitalize(), digest_of(examples), offset, slope,
-        _figures(examples, held_out, priors),
+        priors.intercept, kept, source.capitalize(), digest_of(examples), offset, slope,
+        _figures(examples, choices, priors, linear),
     )  # fmt: skip
 
 
@@ -93,10 +114,7 @@ def _scikit_learn() -> Any:
 
 
 def _check(examples: Sequence[Example]) -> None:
-    verdicts: dict[str, set[bool]] = {}
-    for example in examples:
-        verdicts.setdefault(example.task, set()).add(example.right)
-    mixed = sum(len(found) > 1 for found in verdicts.values())
+    mixed = len({right.task for right, _ in _pairs(examples)})
     if mixed < FEWEST_ISSUES:
         raise CannotFit(
             f"there are {mixed} issues with evidence and with right and wrong candidates, and {FEWEST_ISSUES} are "
@@ -104,55 +122,96 @@ def _check(examples: Sequence[Example]) -> None:
         )
 
 
-def _fitted(examples: Sequence[Example], names: Sequence[str], linear: Any) -> tuple[float, dict[str, float]]:
-    """(intercept, weight by feature): ridge-penalised (C = 1), features with a negative weight set to 0."""
-    left = list(names)
-    sizes: dict[str, int] = {}
+def _pairs(examples: Sequence[Example]) -> list[tuple[Example, Example]]:
+    """(right, wrong) of one issue, all that there are."""
+    by_task: dict[str, list[Example]] = {}
     for example in examples:
-        sizes[example.task] = sizes.get(example.task, 0) + 1
-    weight = [1 / sizes[example.task] for example in examples]
-    scale = len(examples) / sum(weight)
-    right = [example.right for example in examples]
+        by_task.setdefault(example.task, []).append(example)
+    return [
+        (one, other)
+        for found in by_task.values()
+        for one in found
+        for other in found
+        if one.right and not other.right
+    ]
+
+
+def _telling(examples: Sequence[Example]) -> list[str]:
+    """The features in which any pair differs."""
+    pairs = _pairs(examples)
+    return [n for n in FEATURES if any(a.values.get(n, 0.0) != b.values.get(n, 0.0) for a, b in pairs)]
+
+
+def _fitted(
+    examples: Sequence[Example], names: Collection[str], priors: Weights, linear: Any
+) -> dict[str, float]:
+    """Weight by feature: features whose weight comes out negative have 0, maybe all."""
+    pairs = _pairs(examples)
+    of_task: dict[str, int] = {}
+    for right, _ in pairs:
+        of_task[right.task] = of_task.get(right.task, 0) + 1
+    left = list(names)
     while left:
-        rows = [[example.values.get(name, 0.0) for name in left] for example in examples]
-        model = linear.LogisticRegression(C=1.0).fit(rows, right, sample_weight=[w * scale for w in weight])
+        rows = [[a.values.get(n, 0.0) - b.values.get(n, 0.0) for n in left] for a, b in pairs]
+        answers = [True] * len(rows)
+        counts = [1 / of_task[right.task] for right, _ in pairs]
+        for name in left:  # as if so many pairs had been seen that differ in this feature alone
+            prior = priors.features[name].weight if name in priors.features else 0.0
+            share = 1 / (1 + math.exp(-prior))
+            rows += [[float(name == other) for other in left]] * 2
+            answers += [True, False]
+            counts += [PRIOR_PAIRS * share, PRIOR_PAIRS * (1 - share)]
+        model = linear.LogisticRegression(C=_RIDGE, fit_intercept=False)
+        model.fit(rows, answers, sample_weight=counts)
         found = dict(zip(left, map(float, model.coef_[0]), strict=True))
         if min(found.values()) >= 0:
-            return float(model.intercept_[0]), {**dict.fromkeys(names, 0.0), **found}
+            return {**dict.fromkeys(names, 0.0), **found}
         left = [name for name in left if found[name] >= 0]
-    raise CannotFit(
-        "no kind of evidence in these runs speaks for right candidates: there is nothing to weigh"
-    )
+    return dict.fromkeys(names, 0.0)
 
 
-def _held_out(examples: Sequence[Example], names: Sequence[str], linear: Any) -> list[float]:
+def _held_out(
+    examples: Sequence[Example], names: Collection[str], priors: Weights, linear: Any
+) -> list[float]:
     """Log-odds of each example from a fit that has seen no candidate of its issue."""
     tasks = sorted(
         {example.task for example in examples}, key=lambda t: hashlib.sha256(t.encode()).hexdigest()
     )
-    part = {task: place % FOLDS for place, task in enumerate(tasks)}
+    part = {task: place % MOST_PARTS for place, task in enumerate(tasks)}
     said = [0.0] * len(examples)
     for fold in sorted(set(part.values())):
         seen = [example for example in examples if part[example.task] != fold]
-        try:
-            intercept, weights = _fitted(seen, names, linear)
-        except (CannotFit, ValueError):  # ValueError: candidates of one verdict alone
-            intercept, weights = 0.0, dict.fromkeys(names, 0.0)
+        weights = _fitted(seen, names, priors, linear)
         for place, example in enumerate(examples):
             if part[example.task] == fold:
-                said[place] = intercept + sum(weights[n] * example.values.get(n, 0.0) for n in names)
+                said[place] = _log_odds(example.values, priors, weights)
     return said
 
 
-def _calibration(examples: Sequence[Example], held_out: Sequence[float], linear: Any) -> tuple[float, float]:
-    """(offset, slope) of Platt's scaling (1999) over the held-out choices: what the best of an issue says of itself."""
-    chosen = _best(examples, held_out)
-    right = [examples[place].right for place in chosen]
-    if len(set(right)) < 2:
-        return 0.0, 1.0
-    model = linear.LogisticRegression(C=1.0).fit([[held_out[place]] for place in chosen], right)
-    slope = float(model.coef_[0][0])
-    return (float(model.intercept_[0]), slope) if slope > 0 else (0.0, 1.0)
+def _log_odds(values: Values, priors: Weights, fitted: Mapping[str, float] | None = None) -> float:
+    weights = {name: prior.weight for name, prior in priors.features.items()} | dict(fitted or {})
+    return priors.intercept + sum(weights.get(name, 0.0) * value for name, value in values.items())
+
+
+def _calibration(choices: Sequence[tuple[float, bool]], priors: Weights, linear: Any) -> tuple[float, float]:
+    """(offset, slope) of Platt's scaling (1999) over held-out choices: what the best of an issue says of itself.
+
+    What the priors say counts as `PRIOR_PAIRS` choices at log-odds of -1 and as many at 1. Where what was said tells
+    nothing of what was so, the slope is 0: every choice is then as sure as all of them are.
+    """
+    said = [[of] for of, _ in choices]
+    right = [was for _, was in choices]
+    counts = [1.0] * len(choices)
+    for at in (-1.0, 1.0):
+        share = priors.probability(at)
+        said += [[at], [at]]
+        right += [True, False]
+        counts += [PRIOR_PAIRS * share, PRIOR_PAIRS * (1 - share)]
+    model = linear.LogisticRegression(C=_RIDGE).fit(said, right, sample_weight=counts)
+    if (slope := float(model.coef_[0][0])) > 0:
+        return float(model.intercept_[0]), slope
+    resolved = sum(count for count, was in zip(counts, right, strict=True) if was)
+    return math.log(resolved / (sum(counts) - resolved)), 0.0
 
 
 def _best(examples: Sequence[Example], said: Sequence[float]) -> list[int]:
@@ -163,17 +222,26 @@ def _best(examples: Sequence[Example], said: Sequence[float]) -> list[int]:
     return list(best.values())
 
 
-def _figures(examples: Sequence[Example], held_out: Sequence[float], priors: Weights) -> dict[str, float]:
-    by_priors = [
-        priors.intercept
-        + sum(priors.features[n].weight * v for n, v in e.values.items() if n in priors.features)
-        for e in examples
-    ]
-    right = lambda said: sum(examples[place].right for place in _best(examples, said))  # noqa: E731
+def _figures(
+    examples: Sequence[Example], choices: Sequence[tuple[float, bool]], priors: Weights, linear: Any
+) -> dict[str, float]:
+    """Of issues held out: the calibration of each choice is that of the others."""
+    by_priors = [_log_odds(example.values, priors) for example in examples]
+    theirs = [(by_priors[place], examples[place].right) for place in _best(examples, by_priors)]
+    sure = []
+    for place, (said, _) in enumerate(choices):
+        offset, slope = _calibration([*choices[:place], *choices[place + 1 :]], priors, linear)
+        sure.append(Weights(0.0, {}, offset=offset, slope=slope).probability(said))
     return {
         "candidates": len(examples),
-        "issues": len({example.task for example in examples}),
+        "issues": len(choices),
         "covered": len({example.task for example in examples if example.right}),
-        "resolved held out": right(held_out),
-        "resolved by priors": right(by_priors),
+        "resolved held out": sum(right for _, right in choices),
+        "resolved by priors": sum(right for _, right in theirs),
+        "Brier score held out": _brier(sure, choices),
+        "Brier score by priors": _brier([priors.probability(said) for said, _ in theirs], theirs),
     }
+
+
+def _brier(sure: Sequence[float], choices: Sequence[tuple[float, bool]]) -> float:
+    return sum((p - right) ** 2 for p, (_, right) in zip(sure, choices, strict=True)) / len(choices)

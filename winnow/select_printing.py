@@ -62,12 +62,17 @@ def print_comparison(console: Console, found: Comparison) -> None:
         highlight=False,
     )
     table = _table("Strategies: % of issues, 95 % intervals by bootstrap over issues", "strategy")
-    for column in ("resolved", "efficiency", "winnow is better by"):
+    for column in ("resolved", "efficiency", "winnow is better by", "ties", "with ties by lot"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in found.rows:
         better = "" if row.behind is None else _short(row.behind, "+")
         table.add_row(
-            row.strategy, _short(row.resolved), _short(row.efficiency) if row.efficiency else "", better
+            row.strategy,
+            _short(row.resolved),
+            _short(row.efficiency) if row.efficiency else "",
+            better,
+            str(row.tied or ""),
+            _short(row.by_lot) if row.tied else "",
         )
     console.print(table)
     console.print()
@@ -81,7 +86,9 @@ def print_comparison(console: Console, found: Comparison) -> None:
     console.print(table)
     console.print(
         "efficiency: resolved / coverage. random: the mean over all draws. oracle: knows the grades. Differences "
-        "are paired. lacking: issues where some of what a strategy looks at is missing; all of it: only ties decide.",
+        "are paired. ties: issues where the rule leaves several patches, so that the shortest is taken; by lot: what "
+        "drawing one of them would come to on average. lacking: issues where some of what a strategy looks at is "
+        "missing; all of it: only ties decide.",
         style="dim",
         highlight=False,
     )

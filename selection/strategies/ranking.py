@@ -55,7 +55,10 @@ def by_criteria(
         for candidate in order
     )
     chosen = ranked[0].candidate if ranked and ranked[0].worth else None
-    return Ranking(ranked, chosen, _why(order, ranked, chosen, evidence, seen), missing(evidence, uses))
+    tied = tuple(c.id for c in order if place(c)[:2] == place(order[0])[:2]) if chosen else ()
+    return Ranking(
+        ranked, chosen, _why(order, ranked, chosen, evidence, seen), missing(evidence, uses), tied=tied
+    )
 
 
 def _reasons(candidate: Candidate, evidence: Evidence, criteria: Sequence[Criterion]) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from agent import Candidate
 
 from ..evidence import EXISTING, GENERATED, MACHINE, Evidence, Ranked, Ranking
 from ..explain import why_chosen
-from ..names import id_order
 from ..votes import distinct, votes_of
 from ..worth_choosing import worth
 from .missing import missing
+from .standing import last_resort
 
 
 def codemonkeys(evidence: Evidence) -> Ranking:
@@ -52,7 +52,14 @@ def _ranking(evidence: Evidence, winner: str | None, uses: Sequence[str]) -> Ran
             reasons = ("the selection machine's winner", *reasons)
         ranked.append(Ranked(candidate.id, votes_of(candidate.id, evidence), good, reasons))
     chosen = ranked[0].candidate if ranked and ranked[0].worth else None
-    return Ranking(tuple(ranked), chosen, why_chosen(evidence, order, same, winner), missing(evidence, uses))
+    first = _rule(order[0], evidence, winner) if chosen else None
+    return Ranking(
+        tuple(ranked),
+        chosen,
+        why_chosen(evidence, order, same, winner),
+        missing(evidence, uses),
+        tied=tuple(c.id for c in order if chosen and _rule(c, evidence, winner) == first),
+    )
 
 
 def _winner(evidence: Evidence) -> str | None:
@@ -67,16 +74,12 @@ def _winner(evidence: Evidence) -> str | None:
 def _ordered(evidence: Evidence, winner: str | None) -> list[Candidate]:
     """Every candidate, best first, in the order that this file states."""
 
-    def place(candidate: Candidate) -> tuple[object, ...]:
-        return (
-            _standing(candidate, evidence),
-            candidate.id != winner,
-            -votes_of(candidate.id, evidence),
-            len(candidate.patch),
-            id_order(candidate.id),
-        )
+    return sorted(evidence.candidates, key=lambda c: (*_rule(c, evidence, winner), *last_resort(c)))
 
-    return sorted(evidence.candidates, key=place)
+
+def _rule(candidate: Candidate, evidence: Evidence, winner: str | None) -> tuple[int, bool, int]:
+    """All that decides but the last resort."""
+    return _standing(candidate, evidence), candidate.id != winner, -votes_of(candidate.id, evidence)
 
 
 def _standing(candidate: Candidate, evidence: Evidence) -> int:

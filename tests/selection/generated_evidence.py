@@ -21,7 +21,9 @@ from selection import (
     Test,
 )
 
-PATCHES = ("", "short", "longer patch", "another one", "the longest patch of them all", "x", "y")
+DIFF = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,0 +1,1 @@\n+"
+PATCHES = ("", "short", "longer patch", "another one", "the longest patch of them all", "x", "y",
+           DIFF + "a b", DIFF + "a b c d", DIFF + "b c", DIFF + "c")  # fmt: skip
 CODES = (0, 0, 1, 2, 2, 137)
 REGRESSIONS = (
     Regression(known=9, passed=9),
@@ -80,7 +82,7 @@ def evidence(draw: st.DrawFn, least: int = 0, most: int = 7) -> Evidence:
             name: Signals(chance.choice(ENDS), chance.randint(0, 9), chance.choice(("", "unsure"))) for name in some()
         } if gathered() else {},
         facts={
-            c.id: PatchFacts(len(c.patch), 0, ("a",), chance.choice(((), ("a",))), c.patch[:1])
+            c.id: PatchFacts(len(c.patch), 0, ("a",), chance.choice(((), (), ("a",))), c.patch[-1:])
             for c in candidates if c.patch and chance.random() < 0.9
         } if gathered() else {},
     )  # fmt: skip

@@ -166,6 +166,9 @@ def test_all_strategies_side_by_side(file):
     assert rows["votes"]["resolved"]["value"] == pytest.approx(
         1 / 3
     )  # the second's tie goes to the first id, which is wrong
+    assert rows["votes"]["tied"] == 2  # of the second, and of the third, whose three pass one test each
+    assert rows["votes"]["by_lot"]["value"] == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert rows["random"]["by_lot"] == rows["random"]["resolved"] and rows["oracle"]["tied"] == 2
     assert rows["votes"]["blind"] == 0 and rows["judge"]["blind"] == 3 and rows["votes"]["chosen"] == 3
     assert rows["votes"]["cost"] == {
         "calls": 6, "executions": 36, "tokens": 300, "usd": 0.75, "recorded": True,
@@ -320,6 +323,61 @@ def test_weights_fitted_to_graded_runs(file, tmp_path):
     wrong = [replace(e, right=not e.right) for e in examples]
     with pytest.raises(CannotFit, match="nothing to weigh"):
         fit(wrong, DEFAULT)
+
+
+def examples(many: int, right: dict[str, float], wrong: dict[str, float]):
+    from winnow.select_fit import Example
+
+    return [
+        example
+        for n in range(many)
+        for example in (Example(f"t{n}", "a", right, True), Example(f"t{n}", "b", wrong, False))
+    ]
+
+
+def test_priors_give_way_as_issues_come():
+    pytest.importorskip("sklearn")
+    from winnow.select_fit import fit
+
+    prior = DEFAULT.features["judge"].weight
+    judged = [fit(examples(n, {"judge": 0.4}, {"judge": -0.4}), DEFAULT) for n in (5, 50, 500)]
+    weights = [fitted.features["judge"].weight for fitted in judged]
+    assert prior < weights[0] < 2.2 * prior and weights == sorted(weights) and weights[-1] > 4 * prior
+    assert all(fitted.features["matches"].weight == DEFAULT.features["matches"].weight for fitted in judged)
+
+
+def test_what_tells_easy_issues_from_hard_ones_is_not_taken_for_what_tells_right_from_wrong():
+    """Patches are small where nearly all are right and large where nearly all are wrong; of one issue's the larger."""
+    pytest.importorskip("sklearn")
+    from winnow.select_fit import Example, fit
+
+    found = []
+    for n in range(60):
+        easy, larger = n % 2 == 0, {"patch": -0.1 if n % 2 == 0 else -0.8}
+        smaller = {"patch": 0.0 if easy else -0.7}
+        found += [Example(f"t{n:02}", "a", larger, True), Example(f"t{n:02}", "b", smaller, False)]
+        found += [Example(f"t{n:02}", f"c{i}", larger, easy) for i in range(8)]
+    found += examples(8, {"judge": 0.5}, {"judge": -0.5})
+    fitted = fit(found, DEFAULT)
+    assert fitted.features["patch"].weight < DEFAULT.features["patch"].weight
+    assert fitted.features["judge"].weight > DEFAULT.features["judge"].weight
+
+
+def test_where_nothing_said_tells_right_from_wrong_every_choice_is_as_sure_as_all():
+    pytest.importorskip("sklearn")
+    from winnow.select_fit import Example, fit
+
+    found = []
+    for n in range(20):
+        values = {"judge": 0.5 if n % 4 else 0.9, "matches": 0.1}
+        found.append(Example(f"t{n:02}", "a", values, bool(n % 4)))
+        found.append(Example(f"t{n:02}", "b", {"judge": -0.5, "matches": 0.0}, not n % 4))
+    fitted = fit(found, DEFAULT)
+    assert fitted.slope == 0.0 and fitted.probability(-3) == fitted.probability(3) == pytest.approx(
+        2 / 3,
+        abs=0.02,  # of 15 in 20, and of the priors' 3.2 in 8
+    )
+    assert fitted.fit["Brier score held out"] < 0.25
 
 
 def test_without_scikit_learn_a_sentence_says_what_to_install(file, tmp_path, monkeypatch):
