@@ -44,10 +44,10 @@ def main() -> None:
             ends.callback(driven[about.name].end)
             if driven[about.name].why:
                 say(f"{about.title} does not run: {driven[about.name].why}")
-        found = _rounds(driven, missing, asked.only, asked.rounds, asked.patience)
-    if asked.json:
-        told = {"machine": machine.described(), "rounds": asked.rounds, "figures": found}
-        Path(asked.json).write_text(json.dumps(told, indent=1) + "\n")
+        found: dict = {}
+        for name in asked.only:
+            found[name] = _rounds(driven, missing, name, asked.rounds, asked.patience)
+            _save(asked, found)
     print(machine.described())
     report.show(found, _titles(asked.arms), markdown=asked.markdown)
 
@@ -56,27 +56,31 @@ def _titles(names: list[str]) -> list[About]:
     return [about for about in ARMS if about.name in names]
 
 
+def _save(asked: argparse.Namespace, found: dict) -> None:
+    """Keep what was measured so far: a long benchmark that is cut off was not for nothing."""
+    if asked.json:
+        told = {"machine": machine.described(), "rounds": asked.rounds, "figures": found}
+        Path(asked.json).write_text(json.dumps(told, indent=1) + "\n")
+
+
 def _rounds(
-    driven: dict[str, Driven], missing: dict[str, str], only: list[str], rounds: int, patience: float
+    driven: dict[str, Driven], missing: dict[str, str], name: str, rounds: int, patience: float
 ) -> dict:
-    """Every measure, round by round, in each round every arm once, another first each time."""
-    found: dict = {}
-    names = list(driven)
-    for name in only:
-        what = measure(name)
-        figures = found[name] = {key: dict(missing) for key in what.FIGURES}
-        for arm in driven.values():
-            arm.ask(name, prepare=True)
-        count = min(rounds, what.ROUNDS)
-        for number in range(count):
-            say(f"{name}: round {number + 1} of {count}, load {os.getloadavg()[0]:.2f}")
-            first = number % len(names)
-            for arm in names[first:] + names[:first]:
-                machine.wait_for_calm(patience)
-                answer = driven[arm].ask(name)
-                for key in what.FIGURES:
-                    _keep(figures[key], arm, answer["samples"][key] if "samples" in answer else answer["why"])
-    return found
+    """One measure, round by round, in each round every arm once, another first each time."""
+    names, what = list(driven), measure(name)
+    figures: dict = {key: dict(missing) for key in what.FIGURES}
+    for arm in driven.values():
+        arm.ask(name, prepare=True)
+    count = min(rounds, what.ROUNDS)
+    for number in range(count):
+        say(f"{name}: round {number + 1} of {count}, load {os.getloadavg()[0]:.2f}")
+        first = number % len(names)
+        for arm in names[first:] + names[:first]:
+            machine.wait_for_calm(patience)
+            answer = driven[arm].ask(name)
+            for key in what.FIGURES:
+                _keep(figures[key], arm, answer["samples"][key] if "samples" in answer else answer["why"])
+    return figures
 
 
 def _keep(figure: dict, arm: str, samples: list[float] | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from .arms import About
 from .ground import Ground
 
 HERE = Path(__file__).parents[1]
+PATIENCE = 400.0
+"""Seconds for one answer: the slowest measure takes a fifth of that, and some peers wait for ever for a lost reply."""
 
 
 class Driven:
@@ -44,6 +47,12 @@ class Driven:
             self._process.wait()
 
     def _answer(self) -> dict:
+        """One line; a worker writes it whole, and none before it is asked again."""
+        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            self._process.kill()
+            self._process.wait()
+            self.why = f"it gave no answer in {PATIENCE:g} s"
+            return {"why": self.why}
         line = self._process.stdout.readline()
         if not line:
             self.why = f"its process ended with code {self._process.wait()}"

@@ -12,6 +12,7 @@ from typing import Any
 _HOMES = {
     "applying": "check_applies",
     "card": "Card card_of card_text",
+    "calls": "selection_calls",
     "confidence": "Reliability Weighed reliability sure_of weigh with_confidence",
     "clusters": "behaviour_clusters cluster_of same_program",
     "evidence": "CaseOutcome Cases Effort Evidence Existing Judgement MachineChoice Match PatchFacts Ranked Ranking "
@@ -20,8 +21,9 @@ _HOMES = {
     "explain": "why_chosen",
     "facts": "patch_facts",
     "features": "FEATURES Feature features_of not_failing",
+    "feedback": "feedback_on shown_summary",
     "gather": "gather_evidence generated_tests",
-    "known": "still_true",
+    "known": "FORGOTTEN forgetting still_true",
     "machine": "judge_once select",
     "matrix": "run_matrix",
     "regression": "run_regressions",

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
-from typing import Any, Final, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from agent import AttemptSettings, ContextSettings, ToolSettings
+from agent import AttemptSettings, ContextSettings, LocalisingSettings, PatchSettings, ToolSettings
+from agent.ways.archon import ArchonSettings
+from agent.ways.distil import DistilSettings
+from agent.ways.evoscale import EvoscaleSettings
+from agent.ways.first_finish import FirstFinishSettings
+from agent.ways.mixture import MixtureSettings
+from agent.ways.reasoner import ReasonerSettings
+from agent.ways.refine import RefineSettings
+from agent.ways.stopping import AutoSettings
 from selection import SelectionSettings
 
 NONE: Final = object()
@@ -23,6 +33,19 @@ NONE: Final = object()
 
 class WrongConfiguration(Exception):
     """A preset, key or value that does not exist; the message is one sentence."""
+
+
+def _number_or_auto(value: Any) -> Any:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if number == "auto" or (isinstance(number, int) and number >= 1):
+        return number
+    raise PydanticCustomError("attempts", "a number from 1 on, or auto, is wanted")
+
+
+Attempts = Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)]
+"""How many attempts an issue gets; auto: as many as change the answer ([auto])."""
+INDEPENDENT = ("codemonkeys", "tools", "samples")
+"""Ways whose attempts know nothing of each other, so that there may be any number of them."""
 
 
 class BudgetSettings(BaseModel):
@@ -48,7 +71,8 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    """As `--model` takes it: "gpt-5", "vllm/NAME", "anthropic/NAME", "deterministic:FILE", "replay:FILE"."""
+    """As `--model` takes it: "gpt-5", "vllm/NAME", "anthropic/NAME", "PATH.gguf", "deterministic:FILE",
+    "replay:FILE"."""
     context_name: str | None = None
     """A cheaper model for the context stage; None: the same."""
     api_base: str | None = None
@@ -59,6 +83,17 @@ class ModelSettings(BaseModel):
     """Calls in flight at most; the limit adapts below it. CodeMonkeys had 256 in its relevance stage."""
     patience: float = Field(600.0, ge=0)
     """Seconds that a call is tried again for while the world fails."""
+    window: int | None = Field(None, ge=1)
+    """Of a gguf file that Winnow serves: tokens of each slot; None: what the model was trained for and memory holds."""
+    slots: int = Field(2, ge=1)
+    """Of a gguf file that Winnow serves: conversations that are answered at once; each has a window in memory."""
+    grammar: Literal["auto", "always", "never"] = "auto"
+    """Whether replies are kept to the form that can be read by a grammar (docs/local.md). auto: those of gguf files;
+    always: of any model, whose server must be llama.cpp's, or take its grammars."""
+    grammar_lines: int = Field(400, ge=1, le=1_000)
+    """Lines that a grammar allows each part of a reply."""
+    grammar_columns: int = Field(1_000, ge=8, le=1_500)
+    """Characters that a grammar allows each line; prose has long ones."""
 
 
 class SandboxSettings(BaseModel):
@@ -120,15 +155,39 @@ class Configuration(BaseModel):
     preset: str = "codemonkeys"
     """The preset that it was made from."""
     model: ModelSettings
-    way: Literal["codemonkeys", "tools"] = "codemonkeys"
-    """How an attempt is made: by context, a test and edits; or by an agent that calls tools."""
-    attempts: int = Field(10, ge=1)
-    """Trajectories per issue. CodeMonkeys: 10."""
+    way: Literal["codemonkeys", "tools", "samples", "evoscale", "agentless", "archon", "first-finish",
+                 "refine", "distil", "reasoner"] = "codemonkeys"  # fmt: skip
+    """How attempts are made (docs/presets.md): each by context, a test and edits; by an agent that calls tools; by one
+    reply; or together, by a method that builds on what earlier ones came to."""
+    attempts: Attempts = 10
+    """Trajectories per issue, or auto. CodeMonkeys: 10."""
+    auto: AutoSettings = Field(default_factory=AutoSettings)
+    """How many there are where attempts is auto."""
     context: ContextSettings = Field(default_factory=ContextSettings)
     attempt: AttemptSettings = Field(default_factory=AttemptSettings)
     tools: ToolSettings = Field(default_factory=ToolSettings)
     """Of the agent that calls tools."""
+    patches: PatchSettings = Field(default_factory=PatchSettings)
+    """Of patches that are asked for directly: one reply, and nothing is run."""
+    evoscale: EvoscaleSettings = Field(default_factory=EvoscaleSettings)
+    """Of the way evoscale: generations and survivors."""
+    agentless: LocalisingSettings = Field(default_factory=LocalisingSettings)
+    """Of the way agentless: how places to be changed are found."""
+    archon: ArchonSettings = Field(default_factory=ArchonSettings)
+    """Of the way archon: its layers. `archon.file` names a file with other ones."""
+    first_finish: FirstFinishSettings = Field(default_factory=FirstFinishSettings)
+    """Of the way first-finish: when the others are stopped."""
+    refine: RefineSettings = Field(default_factory=RefineSettings)
+    """Of the way refine: when the verifier is content."""
+    distil: DistilSettings = Field(default_factory=DistilSettings)
+    """Of the way distil: its waves."""
+    reasoner: ReasonerSettings = Field(default_factory=ReasonerSettings)
+    """Of the way reasoner: how wide it searches."""
+    mixture: MixtureSettings = Field(default_factory=MixtureSettings)
+    """Several models, agents or temperatures, whose attempts are weighed together."""
     selection: SelectionSettings = Field(default_factory=SelectionSettings)
+    weighing: SelectionSettings | None = None
+    """How candidates are weighed in the middle of a way that goes on from the best of them; None: as in selection."""
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -136,6 +195,37 @@ class Configuration(BaseModel):
     """Of a batch; None: `winnow solve` was given one issue."""
     forked_from: str | None = None
     """The run whose answers are used again where the same is asked (`winnow resume RUN --fork`)."""
+
+    @property
+    def most_attempts(self) -> int:
+        """Attempts for an issue: so many, or at most so many."""
+        return self.auto.most if self.attempts == "auto" else self.attempts
+
+    @property
+    def weighed_by(self) -> SelectionSettings:
+        """How candidates are weighed in the middle. Only to see whether more are needed, nobody is asked to choose."""
+        if self.weighing is None and self.attempts == "auto":
+            return self.selection.model_copy(update={"machine": "off", "tournament": False, "extra_tests": 0})
+        return self.weighing or self.selection
+
+    @model_validator(mode="after")
+    def _has_layers(self) -> Configuration:
+        if self.way == "archon":
+            try:
+                self.archon.numbers(self.most_attempts)
+            except ValueError as error:
+                raise PydanticCustomError("layers", "archon: {why}", {"why": str(error)}) from None
+        return self
+
+    @model_validator(mode="after")
+    def _may_be_auto(self) -> Configuration:
+        if self.attempts == "auto" and self.way not in INDEPENDENT:
+            raise PydanticCustomError(
+                "attempts",
+                "attempts cannot be auto where the way is {way}, whose attempts build on each other: say a number",
+                {"way": self.way},
+            )
+        return self
 
 
 def presets() -> dict[str, str]:
@@ -145,20 +235,47 @@ def presets() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text().splitlines()[0].lstrip("# ") for f in files}
 
 
+def preset_file(name: str) -> str:
+    """The text of a preset. Raises WrongConfiguration where there is none of this name."""
+    if name not in presets():
+        raise WrongConfiguration(f"there is no preset {name!r}; {nearest(name, list(presets()))}")
+    return (resources.files("winnow") / "presets" / f"{name}.toml").read_text()
+
+
 def configure(preset: str, overrides: Mapping[str, Any]) -> Configuration:
     """A preset with `overrides` (nested dicts, None: not said) on top. Raises WrongConfiguration."""
-    if preset not in presets():
-        raise WrongConfiguration(f"there is no preset {preset!r}; {nearest(preset, list(presets()))}")
-    text = (resources.files("winnow") / "presets" / f"{preset}.toml").read_text()
-    return validated({**merged(tomllib.loads(text), overrides), "preset": preset})
+    return validated({**merged(tomllib.loads(preset_file(preset)), overrides), "preset": preset})
 
 
 def validated(values: Mapping[str, Any]) -> Configuration:
     """The model of these values. Raises WrongConfiguration, naming the first wrong one and the nearest right key."""
     try:
-        return Configuration.model_validate(_without_marks(values))
+        return Configuration.model_validate(_with_layers(_without_marks(values)))
     except ValidationError as error:
-        raise WrongConfiguration(_sentence(error)) from None
+        raise WrongConfiguration(sentence_on(error)) from None
+
+
+def _with_layers(values: dict[str, Any]) -> dict[str, Any]:
+    """With the layers of the file that `archon.file` names in place of others. Raises WrongConfiguration."""
+    said = values.get("archon")
+    if not isinstance(said, dict) or not said.get("file"):
+        return values
+    path = Path(said["file"])
+    layers = read_toml(path).get("layers")
+    if not layers:
+        raise WrongConfiguration(f"{path} has no layers: write each as a table [[layers]] with its kind")
+    others = {key: value for key, value in said.items() if key != "file"}
+    return {**values, "archon": {**others, "layers": layers}}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as nested values. Raises WrongConfiguration."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongConfiguration(f"the configuration {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongConfiguration(f"the configuration {path} is no TOML: {error}") from None
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,22 +302,33 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first thing wrong, in one sentence, an unknown key with the nearest known one."""
+def sentence_on(error: ValidationError, model: type[BaseModel] = Configuration) -> str:
+    """The first thing wrong with values for `model`, in one sentence, an unknown key with the nearest known one."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if not where:  # two settings that do not go together
+        return first["msg"]
     if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+        return f"unknown key {where!r}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
     if first["type"] == "missing" and first["loc"][0] == "model":
         return "say who answers, e.g. --model gpt-5 or --model vllm/NAME (or model.name in a configuration)"
     if first["type"] == "missing":
         return f"{where}: say it, there is no default"
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}"
     return f"{where}: {first['msg'].lower()} (got {first['input']!r})"
 
 
-def _keys(place: tuple[Any, ...]) -> list[str]:
-    model: Any = Configuration
+def _keys(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
     for part in place:
-        kinds = (model.model_fields[part].annotation, *get_args(model.model_fields[part].annotation))
-        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+        if isinstance(part, str):  # a number is a place in a list
+            model = next(_models(model.model_fields[part].annotation))
     return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The settings in a field's type, such as an optional one or a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

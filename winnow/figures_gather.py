@@ -10,15 +10,18 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from agent.ways.adaptive import KIND as HOW_MANY
 from environments import patch_digest
+from models import is_gguf
 from store import RunRow, Spent, Store, Totals
 
+from .attempts import NOT_GRADED, is_attempt
 from .figures import Counts
+from .mixing import MIND
 
-NOT_GRADED = "could not be graded"
-"""The verdict that says nothing of the patch (environments/grading)."""
 VALIDATION = "validation"
 """The kind of runs in which `winnow grade` keeps grades of reference patches and of the unfixed code."""
 ONLY = "the only candidate"
@@ -32,7 +35,8 @@ class Attempt:
     ending: None while it has not ended; is_result: it ended by its own doing, not the world's. patch: SHA-256 of its
     text; empty: there is nothing in it. verdict: the grade's word, "" while there is none; strict: whether the patch
     without its changes to test machinery resolves the issue too. flaky: how many named tests are. published: what a
-    third party says of it, None where nobody does. flags: what the audit found in its trajectory.
+    third party says of it, None where nobody does. flags: what the audit found in its trajectory. mind: who
+    answered in it, "" where that is the run's model.
     """
 
     task: str
@@ -49,6 +53,7 @@ class Attempt:
     reason: str = ""
     published: bool | None = None
     flags: tuple[str, ...] = ()
+    mind: str = ""
 
     @property
     def counts(self) -> bool:
@@ -63,6 +68,8 @@ class Issue:
     began, ended: unix time of its first and last step, 0 where it has none. network: "none", or what its sandboxes were
     given. shared: runs of its test matrix that had no fresh sandbox, of `cells`. ending: how a batch says that it
     ended, "" where it says nothing. sure: how likely right each strategy said its choice is, between 0 and 1.
+    auto: {"made": ..., "most": ..., "why": ...} where it got as many attempts as it needed (agent.ways.adaptive), else
+    empty. attempt_calls: model calls of its attempts alone. by_mind: what calls took by who answered, named as in Attempt.mind.
     """
 
     task: str
@@ -76,6 +83,9 @@ class Issue:
     cells: int = 0
     ending: str = ""
     sure: Mapping[str, float] = field(default_factory=dict)
+    auto: Mapping[str, Any] = field(default_factory=dict)
+    attempt_calls: int = 0
+    by_mind: Mapping[str, Totals] = field(default_factory=dict)
 
     def counts(self, strategy: str) -> Counts:
         """What our grades say of it."""
@@ -116,10 +126,10 @@ class Facts:
 
     @property
     def model(self) -> str:
-        """The model's name; of a recording or an answer file the file's, not where it lies on this machine."""
+        """The model's name; of a recording, an answer file or a gguf file the file's, not where it lies on this machine."""
         said = self.settings.get("model")
         name = str(said.get("name", "") if isinstance(said, dict) else said or "")
-        return re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
+        return Path(name).name if is_gguf(name) else re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
 
 
 @dataclass(slots=True)
@@ -130,10 +140,12 @@ class _Found:
     chosen: dict[str, str | None] = field(default_factory=dict)
     sure: dict[str, float] = field(default_factory=dict)
     spent: list[Spent] = field(default_factory=list)
+    minds: dict[str, str] = field(default_factory=dict)
     network: str = "none"
     shared: int = 0
     cells: int = 0
     ending: str = ""
+    auto: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(store: Store, run: str, strategy: str = "") -> Facts:
@@ -154,21 +166,17 @@ def gather(store: Store, run: str, strategy: str = "") -> Facts:
                 patch_digest(patch),
                 not patch.strip(),
             )
+    settings = _object(row.config)
+    _read_minds(store, row.run, found, str(_object(settings.get("model")).get("context_name") or ""))
     graded = _read_grades(store, row.run, found, alone=row.kind == VALIDATION)
     published = _read_published(store, row.run, found)
     _read_rest(store, row.run, found)
-    settings = _object(row.config)
     _choose_the_only_one(found, row.kind)
     strategies = sorted({name for issue in found.values() for name in issue.chosen})
     wanted = strategy or _object(settings.get("selection")).get("strategy")
     strategy = wanted if wanted in strategies else (strategies[-1] if strategies else "")
     issues = tuple(_issue(task, issue) for task, issue in found.items())
     return Facts(row, settings, issues, tuple(strategies), strategy, graded, published)
-
-
-def is_attempt(trajectory: str) -> bool:
-    """Whether a trajectory makes a candidate: not the context stage, not a selection, not one that was set aside."""
-    return trajectory != "context" and not trajectory.startswith(("selection-", "redone-"))
 
 
 def _read_grades(store: Store, run: str, found: dict[str, _Found], *, alone: bool) -> bool:
@@ -195,6 +203,19 @@ def _read_grades(store: Store, run: str, found: dict[str, _Found], *, alone: boo
     return any_
 
 
+def _read_minds(store: Store, run: str, found: dict[str, _Found], context: str) -> None:
+    """Who answered where it was not the run's model. context: the model of the context stage, where it is another."""
+    if context:
+        for issue in found.values():
+            issue.minds["context"] = context
+    for row in store.each_result(run, MIND):
+        if row.task in found:
+            found[row.task].minds[row.name] = str(_object(row.body).get("member", ""))
+    for issue in found.values():
+        for name, attempt in issue.attempts.items():
+            issue.attempts[name] = replace(attempt, mind=issue.minds.get(name, ""))
+
+
 def _read_published(store: Store, run: str, found: dict[str, _Found]) -> bool:
     any_ = False
     for row in store.each_result(run, "published"):
@@ -216,6 +237,9 @@ def _read_rest(store: Store, run: str, found: dict[str, _Found]) -> None:
     for row in store.each_result(run, "issue"):
         if row.task in found:
             found[row.task].ending = str(_object(row.body).get("ending") or "")
+    for row in store.each_result(run, HOW_MANY):
+        if row.task in found:
+            found[row.task].auto = _object(row.body)
     for row in store.each_result(run, "audit"):
         attempt = _attempt(found, row.task, row.name)
         if attempt is not None:
@@ -252,7 +276,18 @@ def _issue(task: str, found: _Found) -> Issue:
         found.cells,
         found.ending,
         found.sure,
+        found.auto,
+        sum(spent.asks for spent in found.spent if is_attempt(spent.trajectory)),
+        {mind: add(spent) for mind, spent in _by_mind(found).items()},
     )
+
+
+def _by_mind(found: _Found) -> dict[str, list[Spent]]:
+    by_mind: dict[str, list[Spent]] = {}
+    for spent in found.spent:
+        name = re.sub(r"^redone-\d+/", "", spent.trajectory)  # one that was set aside (store/aside.py) was paid for
+        by_mind.setdefault(found.minds.get(name, ""), []).append(spent)
+    return by_mind
 
 
 def natural(name: str) -> list[tuple[int, str]]:
