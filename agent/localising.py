@@ -132,16 +132,7 @@ async def _files(work: _Work) -> list[str]:
         return []
     named = named_in(work.task.issue, known)
     room = work.room(work.settings.listing_tokens)
-    talk = work.talk(
-        "files",
-        render(
-            "localise_files",
-            tree=structure(known, room, named),
-            files=work.settings.files,
-            again=False,
-            left=work.settings.calls,
-        ),
-    )
+    talk = work.talk("files", _question(structure(known, room, named), work.settings.calls, work))
 
     def read(blocks: Sequence[Block]) -> list[str] | str:
         """The files, or what is in the folders that shall be opened. Raises ReplyError."""
@@ -163,7 +154,18 @@ async def _files(work: _Work) -> list[str]:
         if said is None:
             work.tell(f"No files could be localised ({why}): those that the issue names are taken.")
             return (named or known)[: work.settings.files]
-        talk.tell(render("localise_files", tree=said, files=work.settings.files, again=True, left=talk.left))
+        talk.tell(_question(said, talk.left, work, again=True))
+
+
+def _question(tree: str, left: int, work: _Work, again: bool = False) -> str:
+    return render(
+        "localise_files",
+        tree=tree,
+        closed="(closed: " in tree or "... and " in tree,
+        files=work.settings.files,
+        again=again,
+        left=left,
+    )
 
 
 def _opened(known: Sequence[str], lines: Sequence[str], room: int) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def at_temperature(settings: S, temperatures: tuple[float | None, ...], number: int) -> S:
+    """The settings with the temperature of the sample with this number; as they are where none are named."""
+    if not temperatures:
+        return settings
+    return settings.model_copy(update={"temperature": temperatures[(number - 1) % len(temperatures)]})
 
 
 class ContextSettings(BaseModel):
@@ -55,6 +65,9 @@ class AttemptSettings(BaseModel):
     temperature: float | None = Field(default=0.5, ge=0)
     """Of every call of an attempt; None leaves it to the server."""
 
+    temperatures: tuple[float | None, ...] = ()
+    """Of attempt 1, 2 ... in turn, from the first again after the last, instead of one for all."""
+
     max_tokens: int | None = Field(default=4_096, ge=64)
     """Output tokens of a call; None leaves it to the server."""
 
@@ -79,6 +92,10 @@ class AttemptSettings(BaseModel):
     context_window: int = Field(default=128_000, ge=1_000)
     """Tokens of a conversation at most, the next reply included: the attempt stops before there are more."""
 
+    def of_sample(self, number: int) -> Self:
+        """The settings of the attempt with this number, from 1: `temperature` is its own."""
+        return at_temperature(self, self.temperatures, number)
+
 
 class ToolSettings(BaseModel):
     """How one attempt by tools is made. Steps and time limits are R2E-Gym's."""
@@ -97,6 +114,9 @@ class ToolSettings(BaseModel):
 
     temperature: float | None = Field(default=None, ge=0)
     """Of every call; None leaves it to the server."""
+
+    temperatures: tuple[float | None, ...] = ()
+    """Of attempt 1, 2 ... in turn, from the first again after the last, instead of one for all."""
 
     max_tokens: int | None = Field(default=8_192, ge=64)
     """Output tokens of a call; None leaves it to the server."""
@@ -127,3 +147,46 @@ class ToolSettings(BaseModel):
     repeats: int = Field(default=3, ge=2)
     """How often the same steps with the same outcome, or the same content of a file reached by edits, mean that the
     attempt is stuck: a warning first, the end when it happens again."""
+
+    def of_sample(self, number: int) -> Self:
+        """The settings of the attempt with this number, from 1: `temperature` is its own."""
+        return at_temperature(self, self.temperatures, number)
+
+
+class PatchSettings(BaseModel):
+    """How a patch is asked for directly: one reply with edits, and nothing is run."""
+
+    model_config = _STRICT
+
+    temperatures: tuple[float | None, ...] = Field(default=(0.8,), min_length=1)
+    """Of the samples in turn: the second sample has the second one, and after the last the first again; None leaves it
+    to the server. Agentless: 0 for the first of ten, 0.8 for the others."""
+
+    choices: int = Field(default=10, ge=1)
+    """Samples at one temperature that are asked for in one request at most, where the server gives several choices. A
+    request that fails is asked again as a whole."""
+
+    calls: int = Field(default=3, ge=1)
+    """Replies of one sample at most: the first, and repairs of one whose edits cannot be read or applied."""
+
+    max_tokens: int | None = Field(default=4_096, ge=64)
+    """Output tokens of one reply; None leaves it to the server."""
+
+    issue_chars: int = Field(default=60_000, ge=100)
+    """Characters of the issue that prompts show; a longer one is cut in the middle."""
+
+    context_window: int = Field(default=128_000, ge=1_000)
+    """Tokens of a conversation at most, the next reply included."""
+
+    def temperature(self, number: int) -> float | None:
+        """Of the sample with this number, from 1."""
+        return self.temperatures[(number - 1) % len(self.temperatures)]
+
+    def conversation(self, temperature: float | None) -> AttemptSettings:
+        """The settings of a conversation at this temperature."""
+        return AttemptSettings(
+            temperature=temperature,
+            max_tokens=self.max_tokens,
+            issue_chars=self.issue_chars,
+            context_window=self.context_window,
+        )

@@ -6,12 +6,15 @@ tests are first read when the choice is made: nothing before has seen them.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,7 +22,8 @@ from environments import Change, Gold, Overrides, Task, Verdict, grade, prepare_
 from store import Store
 
 from .base import Base
-from .configuration import Configuration, configure
+from .configuration import Configuration, configure, merged, nearest
+from .configuration_sources import from_words
 from .paths import data_folder, new_run_id, open_users_store, worlds_folder
 from .progress import Progress
 from .recording import compare, record
@@ -30,6 +34,12 @@ from .worlds import backend_of, choose_backend, limits_of
 
 DATA = resources.files("winnow") / "demo_data"
 RECORDING = "recording.json"
+PRESETS = Path(str(DATA / "presets"))
+"""Recordings of other presets."""
+PRESET = "codemonkeys"
+"""The demo without `--preset`."""
+ATTEMPTS = {"attempts": 5}
+"""What its recording was made with."""
 PRICE = "1.25,10,0.125"
 """USD per million tokens that "would have cost" counts with: a frontier model's list price of 2025."""
 TEST_COMMAND = "python -m pytest -p no:cacheprovider tests"
@@ -42,22 +52,29 @@ class DemoFailed(Exception):
 
 
 def demonstrate(
-    sandbox: str, store: str | None, *, model: str | None, api_base: str | None, record: str | None
+    sandbox: str,
+    store: str | None,
+    *,
+    preset: str = PRESET,
+    words: Sequence[str] = (),
+    model: str | None,
+    api_base: str | None,
+    record: str | None,
 ) -> int:
-    """Run the demo; 0 where the chosen patch passes the fixed version's tests and everything ran as recorded."""
+    """Run the demo; 0 where the chosen patch passes the fixed version's tests and everything ran as recorded.
+
+    words: settings ("attempts=2") of a run with a model, over those that its recording was made with.
+    Raises WrongConfiguration, DemoFailed.
+    """
+    recording = Path(str(DATA / RECORDING)) if preset == PRESET else PRESETS / f"{preset}.json"
+    if model is None and not recording.exists():
+        raise DemoFailed(f"there is no recording of the preset {preset}; {nearest(preset, recorded())}")
+    said = merged(_settings_of(recording), from_words(words) if model else {})
     console = Console()
     backend, why = choose_backend(sandbox)
     console.print(f"sandbox: {why}", style="dim", highlight=False)
     checkout, fixed = _fetch(console)
-    recording = Path(str(DATA / RECORDING))
-    configuration = configure(
-        "codemonkeys",
-        {
-            "attempts": 5,
-            "model": {"name": model or f"replay:{recording}", "api_base": api_base, "price": PRICE},
-            "sandbox": {"backend": backend},
-        },
-    )
+    configuration = _configuration(preset, said, model or f"replay:{recording}", api_base, backend)
     opened = open_users_store(store)
     run = new_run_id("demo")
     task = prepare_task(
@@ -70,7 +87,7 @@ def demonstrate(
     opened.create_run(run, config=configuration.model_dump_json(), kind="demo")
     opened.put_task(run, task.id, body=task_to_json(task))
     console.print(f"run {run}", style="bold", highlight=False)
-    progress = Progress(console, configuration.attempts)
+    progress = Progress(console, configuration.most_attempts)
     with progress:
         outcome = run_until_done(lambda: solve_stored(opened, run, progress), progress.tell)
     code = hand_over(opened, run, outcome, console)
@@ -80,7 +97,7 @@ def demonstrate(
         console.print("(the replies came from a recording; this is what they would have cost)", style="dim")
         code = _compare(console, recording, opened, run)
     elif record:
-        count = _record(opened, run, Path(record))
+        count = _record(opened, run, Path(record), said)
         console.print(f"{count} replies recorded in {record}", highlight=False)
     verdict = run_until_done(
         lambda: _grade(configuration, run, task, outcome.chosen.patch, fixed, progress), progress.tell
@@ -148,8 +165,32 @@ def _compare(console: Console, recording: Path, store: Store, run: str) -> int:
     return 3
 
 
-def _record(store: Store, run: str, path: Path) -> int:
-    return record(store, run, "winnow demo: humanize 4.15.0, answered by hand through the model desk", path)
+def recorded() -> list[str]:
+    """The presets that the demo has recordings of."""
+    return sorted([PRESET, *(file.stem for file in PRESETS.glob("*.json"))])
+
+
+def _configuration(
+    preset: str, said: Mapping[str, Any], model: str, api_base: str | None, backend: str
+) -> Configuration:
+    fixed = {
+        "model": {"name": model, "api_base": api_base, "price": PRICE},
+        "sandbox": {"backend": backend},
+    }
+    return configure(preset, merged(said, fixed))
+
+
+def _settings_of(recording: Path) -> dict[str, Any]:
+    """What a recording was made with besides its preset; a first one is made with what is said."""
+    if not recording.exists():
+        return {}
+    settings: dict[str, Any] = json.loads(recording.read_text()).get("settings", ATTEMPTS)
+    return settings
+
+
+def _record(store: Store, run: str, path: Path, settings: Mapping[str, Any]) -> int:
+    about = "winnow demo: humanize 4.15.0, answered by hand through the model desk"
+    return record(store, run, about, path, settings)
 
 
 async def _grade(

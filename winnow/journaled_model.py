@@ -8,44 +8,59 @@ import time
 from models import BudgetSpent, ContextOverflow, Model, ModelError, Reply, Request
 from store import Key, Part, Step
 
-from .pen import FAILED, Pen
+from .pen import FAILED, Pen, place
 
 _KEPT = {"ContextOverflow": ContextOverflow, "BudgetSpent": BudgetSpent}
 """Errors that are the attempt's own: asked again they would be the same, so they are journaled like answers."""
 
 
 class JournaledModel:
-    """`inner` with the journal of one trajectory in front."""
+    """`inner` with the journal of one trajectory in front.
 
-    def __init__(self, inner: Model, pen: Pen):
+    given: what was answered to its first question already, in a request that several trajectories share (or what came
+    instead). The step is written all the same, as "given" and at no cost: the request was paid for where it was asked.
+    """
+
+    def __init__(self, inner: Model, pen: Pen, given: Reply | ModelError | None = None):
         self.name = inner.name
         self._inner = inner
         self._pen = pen
+        self._given = given
 
     async def ask(self, request: Request, at: str = "") -> Reply:
         key = self._pen.key(at)
+        given, self._given = self._given, None
         parts = request.digests()
         if step := self._pen.recall(key, parts):
             return _answer(step)
         if step := self._pen.inherit(key, parts):
             await self._pen.finish(self._pen.write(step, _texts(request, parts)))
             return _answer(step)
-        return await self._pen.finish(self._ask_and_write(request, key, parts))
+        return await self._pen.finish(self._ask_and_write(request, key, parts, given))
 
-    async def _ask_and_write(self, request: Request, key: Key, parts: tuple[tuple[str, str], ...]) -> Reply:
+    async def _ask_and_write(
+        self,
+        request: Request,
+        key: Key,
+        parts: tuple[tuple[str, str], ...],
+        given: Reply | ModelError | None,
+    ) -> Reply:
         started = time.time()
+        kind = "ask" if given is None else "given"
         try:
-            reply = await self._inner.ask(request, at=place(key))
+            if isinstance(given, ModelError):
+                raise given
+            reply = given or await self._inner.ask(request, at=place(key))
         except ModelError as error:
             if type(error).__name__ in _KEPT:
                 answer = json.dumps({"error": type(error).__name__, "message": str(error)})
-                step = Step(key, "ask", parts, answer, 0, 0, 0, 0.0, started, time.time() - started)
+                step = Step(key, kind, parts, answer, 0, 0, 0, 0.0, started, time.time() - started)
                 await self._pen.write(step, _texts(request, parts))
             raise
         usage = reply.usage
         step = Step(
             key,
-            "ask",
+            kind,
             parts,
             reply.to_json(),
             usage.prompt,
@@ -57,11 +72,6 @@ class JournaledModel:
         )
         await self._pen.write(step, _texts(request, parts))
         return reply
-
-
-def place(key: Key) -> str:
-    """A key as recordings and clients see it: "attempt-2/editing/3"."""
-    return f"{key.trajectory}/{key.branch}/{key.index}"
 
 
 def _answer(step: Step) -> Reply:

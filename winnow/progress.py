@@ -14,6 +14,7 @@ from rich.text import Text
 from store import Step
 
 from .batch_issues import IssueState
+from .clock import clock
 from .pen import Observer
 
 
@@ -81,7 +82,8 @@ class Spent:
 class Progress:
     """Receives what the pipeline tells and shows it. Use it as a context manager.
 
-    budget_usd and budget_seconds: what the run may spend, for the line that says what is left.
+    attempts: of the issue; auto: at most so many. budget_usd and budget_seconds: what the run may spend, for the
+    line that says what is left.
     """
 
     def __init__(
@@ -91,9 +93,11 @@ class Progress:
         budget_usd: float | None = None,
         budget_seconds: float | None = None,
         quiet: bool = False,
+        auto: bool = False,
     ):
         self._console = console
         self._attempts = attempts
+        self._auto = auto
         self._budget_usd = budget_usd
         self._budget_seconds = budget_seconds
         self._quiet = quiet
@@ -189,7 +193,7 @@ class Progress:
         if self._budget_seconds is not None:
             time_ += f" ({clock(max(0.0, self._budget_seconds - elapsed))} left)"
         elif (left := self._left(elapsed)) is not None:
-            time_ += f" (about {clock(left)} left)"
+            time_ += f" ({'at most' if self._auto else 'about'} {clock(left)} left)"
         return " · ".join([*words, money, time_])
 
     def _left(self, elapsed: float) -> float | None:
@@ -198,20 +202,10 @@ class Progress:
         return elapsed * (self._attempts - done) / done if 0 < done < self._attempts else None
 
 
-def clock(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3:05 min, 2:10 h."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-
-
 def _doing(step: Step) -> str:
     """What a step means to somebody who watches."""
     branch = step.key.branch
-    if step.kind == "ask":
+    if step.kind in ("ask", "given"):
         return f"asked about {branch}"
     if step.kind == "decide":
         return f"decided {branch}"

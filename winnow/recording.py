@@ -6,28 +6,37 @@ A recording replays in place of a model, and its executions are compared with th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent import Ending
 from models import write_recording
 from store import Step, Store
 
-from .journaled_model import place
+from .pen import place
 
 
-def record(store: Store, run: str, about: str, path: Path) -> int:
-    """Write the recording of a run; the number of replies in it.
+def record(store: Store, run: str, about: str, path: Path, settings: Mapping[str, Any] | None = None) -> int:
+    """Write the recording of a run; the number of replies in it. settings: kept in it, for whoever replays it.
 
-    Replies, a digest per message of each request, and exit codes; no request's text, no execution's output.
+    Replies, a digest per message of each request, decisions, and exit codes; no request's text, no execution's output.
     """
-    asked = [step for step in store.steps(run) if step.kind == "ask"]
-    steps = [{"at": place(s.key), "digests": s.parts, "reply": json.loads(s.answer)} for s in asked]
-    write_recording(path, about, sorted(steps, key=lambda s: s["at"]))
+    steps = list(_steps(store, run))
+    asked = [
+        {"at": place(s.key), "digests": s.parts, "reply": json.loads(s.answer)}
+        for s in steps
+        if s.kind == "ask"
+    ]
+    write_recording(path, about, sorted(asked, key=lambda s: s["at"]))
     body = json.loads(path.read_text())
+    if decided := {place(s.key): json.loads(s.answer) for s in steps if s.kind == "decide"}:
+        body["decisions"] = dict(sorted(decided.items()))
     body["executions"] = dict(sorted(_executions(store, run)))
+    if settings is not None:
+        body["settings"] = settings
     path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
-    return len(steps)
+    return len(asked)
 
 
 def compare(recording: Path, store: Store, run: str) -> list[str]:
@@ -42,9 +51,21 @@ def compare(recording: Path, store: Store, run: str) -> list[str]:
     return differences
 
 
+def _steps(store: Store, run: str) -> Iterator[Step]:
+    """The run's steps, but for those of attempts that were stopped for others: a replay stops them before the first."""
+    stopped = {
+        (task.task, row.trajectory)
+        for task in store.tasks(run)
+        for row in store.trajectories(run, task.task)
+        if row.ending == Ending.NOT_NEEDED
+    }
+    for task in store.tasks(run):
+        yield from (s for s in store.steps(run, task.task) if (task.task, s.key.trajectory) not in stopped)
+
+
 def _executions(store: Store, run: str) -> Iterator[tuple[str, Any]]:
     """(place, outcome): of a command its exit code and ending; of existing tests each test's result."""
-    for step in store.steps(run):
+    for step in _steps(store, run):
         if step.kind == "run" and not step.key.branch.endswith("(tree)"):
             outcome = _outcome(step)
             if outcome is not None:

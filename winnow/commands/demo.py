@@ -17,11 +17,18 @@ def command(
         str | None,
         typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
     ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Another method that there is a recording of (a few attempts, to be short).")
+    ] = "codemonkeys",
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Ask this model instead of replaying the recorded replies."),
     ] = None,
     api_base: Annotated[str | None, typer.Option(help="The endpoint's URL, with --model.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", metavar="KEY=VALUE", help="A setting, with --model: attempts=2."),
+    ] = None,
     record: Annotated[
         str | None, typer.Option(hidden=True, help="With --model: write a new recording to this file.")
     ] = None,
@@ -29,4 +36,8 @@ def command(
     """Solve a real bug of a small open-source project, without a key: recorded replies, everything else for real."""
     from ..demo import demonstrate
 
-    raise typer.Exit(demonstrate(sandbox, store, model=model, api_base=api_base, record=record))
+    raise typer.Exit(
+        demonstrate(
+            sandbox, store, preset=preset, words=words or (), model=model, api_base=api_base, record=record
+        )
+    )
