@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from agent import Candidate, together
-from environments import Task
+from environments import Groundwork, Task
 from models import Model
 from sandbox import Sandbox
 
@@ -40,7 +40,7 @@ from .names import id_order
 from .regression import run_regressions
 from .reproduction import run_reproductions, write_reproduction
 from .settings import SelectionSettings
-from .strategies import ALIASES, USES, top_shortlist
+from .strategies import top_shortlist
 from .strategies.tournament import play
 from .summaries import summarise
 from .trajectory import Trajectory, signals_of
@@ -64,13 +64,15 @@ async def gather_evidence(
     *,
     known: Evidence | None = None,
     trajectories: Mapping[str, Trajectory] | None = None,
+    groundwork: Groundwork | None = None,
 ) -> Evidence:
     """What applies, the test matrix, existing tests, and whatever else the settings ask for.
 
     base: a sandbox of the task's world with the original code, which is only ever copied. slots: executions at once,
     shared with other tasks; None: the settings' number for this task alone. known: what was gathered before; of it
     everything stays that is about the same patches, and only what is missing is asked for and run. trajectories: how
-    the candidates were made, by id, for the judge and the summaries. Why a kind is missing though it was asked for (a
+    the candidates were made, by id, for the judge and the summaries. groundwork: who may know already what the
+    repository's own tests say of the unfixed code. Why a kind is missing though it was asked for (a
     spent budget, say) is in `Evidence.gaps`.
 
     Raises ValueError where two candidates have one id or one is called "unfixed", the world's errors and the user's.
@@ -88,6 +90,7 @@ async def gather_evidence(
         progress or (lambda stage, done, of: None),
         slots or asyncio.Semaphore(settings.parallel or os.cpu_count() or 1),
         Meter(evidence.effort),
+        groundwork,
     )
     for gather in (
         _facts,
@@ -132,6 +135,7 @@ class _Work:
     tell: Progress
     slots: asyncio.Semaphore
     meter: Meter
+    groundwork: Groundwork | None
 
     def asking(self, kind: str) -> Model:
         return self.meter.model(self.model, kind)
@@ -224,6 +228,7 @@ async def _existing(work: _Work, evidence: Evidence) -> Evidence:
         most=work.settings.existing_files,
         before=work.settings.existing_before,
         known=evidence.existing,
+        groundwork=work.groundwork,
     )
     return replace(evidence, regressions=regressions, existing=existing)
 
@@ -231,10 +236,17 @@ async def _existing(work: _Work, evidence: Evidence) -> Evidence:
 async def _reproduction(work: _Work, evidence: Evidence) -> Evidence:
     there = {each.id for each in evidence.reproductions}
     numbers = [i for i in range(1, work.settings.reproduction_files + 1) if f"cases-{i}" not in there]
+    paths = sorted({path for changes in work.changed.values() for path in changes or {}})
     written = await together(
         [
             write_reproduction(
-                work.asking(REPRODUCTION), work.running(REPRODUCTION), work.task, work.settings, i, work.slots
+                work.asking(REPRODUCTION),
+                work.running(REPRODUCTION),
+                work.task,
+                work.settings,
+                i,
+                work.slots,
+                paths,
             )
             for i in numbers
         ]
@@ -275,9 +287,7 @@ async def _extra(work: _Work, evidence: Evidence) -> Evidence:
 async def _machine(work: _Work, evidence: Evidence) -> Evidence:
     """The machine's word on the most voted, where one is wanted and the strategy looks at it."""
     settings = work.settings
-    if settings.machine == "off" or MACHINE not in USES.get(
-        ALIASES.get(settings.strategy, settings.strategy), ()
-    ):
+    if not settings.asks_machine:
         return evidence
     ids = top_shortlist(evidence, settings.keep)
     by_id = {candidate.id: candidate for candidate in evidence.candidates}

@@ -131,6 +131,13 @@ class SelectionSettings(BaseModel):
         return name
 
     @property
+    def asks_machine(self) -> bool:
+        """Whether the selection machine is asked: it may be, and the strategy looks at its word."""
+        from .strategies import ALIASES, USES
+
+        return self.machine != "off" and MACHINE in USES.get(ALIASES.get(self.strategy, self.strategy), ())
+
+    @property
     def looks_at_trajectories(self) -> bool:
         """Whether any of the evidence, or the strategy, is about how the candidates were made."""
         from .strategies import ALIASES, USES

@@ -17,11 +17,12 @@ from .batch_issues import stored_configuration
 from .configuration import Configuration
 from .live import BatchView
 from .live_picture import attempts_ended, counts, lines_of
-from .minds import Minds, configured_for_window
+from .minds import Minds
 from .paths import new_run_id, open_users_store
 from .report import print_totals
 from .solving import run_until_done
 from .stored import instance_to_json
+from .windows import configured_for_window
 from .worlds import choose_backend
 
 SOME_FAILED = 3
@@ -67,7 +68,9 @@ def work(store: Store, run: str, console: Console) -> int:
     """Work on a batch that is in the store until every issue has its end; the exit code."""
     configuration = stored_configuration(store, run)
     console.print(f"run {run}", style="bold", highlight=False)
-    view = BatchView(console, lines_of(store, run), configuration.attempts, configuration.budget.usd)
+    auto = configuration.attempts == "auto"
+    most, usd = configuration.most_attempts, configuration.budget.usd
+    view = BatchView(console, lines_of(store, run), most, usd, auto=auto)
     with view:
         done = run_until_done(lambda: work_on(store, run, view), view.tell)
     _say_how_it_ended(console, store, run)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from .configuration import NONE, Configuration, WrongConfiguration, configure, merged, nearest
+from .configuration import (
+    NONE,
+    Attempts,
+    Configuration,
+    WrongConfiguration,
+    configure,
+    merged,
+    nearest,
+    read_toml,
+)
 
 PREFIX = "WINNOW_"
 NESTED = "__"
@@ -44,23 +52,13 @@ def configured(
 
 def overrides(file: Path | None, words: Iterable[str], environ: Mapping[str, str]) -> dict[str, Any]:
     """What file, environment and words say, the later over the former. Raises WrongConfiguration."""
-    said: dict[str, Any] = read_file(file) if file is not None else {}
+    said: dict[str, Any] = read_toml(file) if file is not None else {}
     for more in (from_environment(environ), from_words(words)):
         said = merged(said, more)
     for key in _OURS:
         if key in said:
             raise WrongConfiguration(f"{key!r} is what the command says of the run: it cannot be set")
     return said
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """A TOML file as nested values. Raises WrongConfiguration."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WrongConfiguration(f"the configuration {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongConfiguration(f"the configuration {path} is no TOML: {error}") from None
 
 
 def from_words(words: Iterable[str]) -> dict[str, Any]:
@@ -81,7 +79,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     Other variables with our prefix are no settings and left alone; one with a section that there is not is a mistake.
     """
     said: dict[str, Any] = {}
-    plain = {key for key, field in Configuration.model_fields.items() if field.annotation in (int, str)}
+    plain = {key for key, field in Configuration.model_fields.items() if _is_plain(field.annotation)}
     for variable, value in sorted(environ.items()):
         if not variable.startswith(PREFIX) or not value:
             continue
@@ -92,6 +90,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if len(names) > 1 or names[0] in plain:
             said = _put(said, names, value)
     return said
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a setting is a word or a number: no section, no table."""
+    return kind in (int, str, get_args(Attempts)[0])
 
 
 def _put(said: dict[str, Any], names: list[str], value: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .figures import Figures
 from .figures_bootstrap import Estimate
 from .figures_gather import NOT_GRADED, VALIDATION
 from .figures_law import Fitted
-from .figures_summary import Agreement, Summary
+from .figures_summary import Agreement, Saved, Summary
 from .progress import clock
 from .select_reliability import print_reliability
 
@@ -44,6 +44,9 @@ def print_summary(console: Console, summary: Summary) -> None:
     _members(console, summary)
     _endings(console, summary)
     _warnings(console, summary)
+    if summary.saved is not None:
+        _say(console, _saved(summary.saved))
+    _minds(console, summary)
     _money(console, summary)
 
 
@@ -218,6 +221,32 @@ def _warnings(console: Console, summary: Summary) -> None:
         )
 
 
+def _minds(console: Console, summary: Summary) -> None:
+    if not summary.minds:
+        return
+    table = _table("Models", "who")
+    graded = any(mind.graded for mind in summary.minds)
+    names = ("candidates", *(("resolved",) if graded else ()), "calls", "prompt", "cached", "completion", "cost")
+    for name in names:
+        table.add_column(name, justify="right")
+    for mind in summary.minds:
+        cached = f"{mind.cached_tokens / mind.prompt_tokens:.0%}" if mind.prompt_tokens else "-"
+        resolved = [f"{mind.resolved} of {mind.graded}"] if graded else []
+        cost = _usd(mind.cost) + (f" + {mind.unpriced} unpriced" if mind.unpriced else "")
+        table.add_row(
+            mind.name,
+            str(mind.candidates),
+            *resolved,
+            f"{mind.calls:,}",
+            f"{mind.prompt_tokens:,}",
+            cached,
+            f"{mind.completion_tokens:,}",
+            cost,
+        )
+    console.print(table)
+    console.print()
+
+
 def _money(console: Console, summary: Summary) -> None:
     money, time = summary.money, summary.time
     if not money.calls and not money.executions:
@@ -238,6 +267,16 @@ def _money(console: Console, summary: Summary) -> None:
         console,
         f"Time: {clock(time.wall)} from first to last step, an issue {clock(time.issue_median)} (median), "
         f"{clock(time.issue_most)} at most; all steps one after the other {clock(time.steps)}",
+    )
+
+
+def _saved(saved: Saved) -> str:
+    share = 1 - saved.made / saved.most
+    why = ", ".join(f"{issues} {reason}" for reason, issues in saved.why.items())
+    given_up = f"; {saved.given_up} given up for their length" if saved.given_up else ""
+    return (
+        f"Attempts as needed: {saved.made} of {saved.most} made ({share:.1%} saved, about {saved.calls_saved:,.0f} "
+        f"model calls beside {saved.calls:,}){given_up}; issues by what ended them: {why}"
     )
 
 

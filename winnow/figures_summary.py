@@ -7,18 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from agent import Ending
 from selection import Reliability, reliability
 
+from .attempts import NOT_GRADED, OWN, WORLD, fault_of
 from .figures import Figures, figures
-from .figures_gather import NOT_GRADED, Attempt, Facts, Issue, add, natural
-
-WORLD, OWN, OPEN = "the world's", "the attempt's", "nobody's: not ended"
-"""Whose fault an ending is (DESIGN, idea 5)."""
+from .figures_gather import Attempt, Facts, Issue, add, natural
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How many attempts there are, and what became of them. ungraded: results with a patch but no verdict yet."""
+    """How many attempts there are, and what became of them. ungraded: results with a patch but no verdict yet.
+
+    not_needed: those that were stopped since others had finished.
+    """
 
     all: int
     results: int
@@ -48,6 +50,44 @@ class Money:
     unpriced: int
     per_issue: float | None
     per_resolved: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was saved by making only as many attempts as an issue needs (`attempts = "auto"`).
+
+    issues: those that came to an end of their attempts. made, most: attempts made, and what would have been made.
+    calls: model calls of the attempts that were made; calls_saved: of those that were not, each taken for as long as
+    the others of its issue (an estimate). why: issues by what ended their attempts. given_up: attempts ended for their
+    length.
+    """
+
+    issues: int
+    made: int
+    most: int
+    calls: int
+    calls_saved: float
+    why: dict[str, int]
+    given_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """What one of several models of a run did and took: a member of a mixture, the run's own model, that of the context.
+
+    candidates: made by it; graded, resolved: of them. cost in USD of the calls with a known price; unpriced: calls without one.
+    """
+
+    name: str
+    candidates: int
+    graded: int
+    resolved: int
+    calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost: float
+    unpriced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +152,9 @@ class Summary:
     verdicts: attempts by word. issue_endings: how a batch's issues ended, and which did. decided_by_machinery: attempts
     whose changes to test machinery decide their verdict. flags: audit flag, and the attempts that have it. network:
     issues whose sandboxes had network. shared, cells: runs of matrices that shared a container, of all.
+    minds: what each model did, where there are several.
     reliable: how likely right the headline's choices were said to be, against what was so; None where nothing was said.
+    saved: by making only as many attempts as are needed; None where their number was fixed.
     """
 
     run: str
@@ -142,6 +184,8 @@ class Summary:
     shared: int
     cells: int
     reliable: Reliability | None = None
+    minds: tuple[Mind, ...] = ()
+    saved: Saved | None = None
 
 
 def summarize(facts: Facts) -> Summary:
@@ -181,6 +225,7 @@ def summarize(facts: Facts) -> Summary:
         network=tuple(issue.task for issue in facts.issues if issue.network != "none"),
         shared=sum(issue.shared for issue in facts.issues),
         cells=sum(issue.cells for issue in facts.issues),
+        minds=_minds(facts),
         reliable=reliability(
             [
                 (issue.sure[facts.strategy], right)
@@ -188,6 +233,7 @@ def summarize(facts: Facts) -> Summary:
                 if facts.strategy in issue.sure and (right := issue.counts(facts.strategy).chosen) is not None
             ]
         ),
+        saved=_saved(facts.issues),
     )
 
 
@@ -201,7 +247,7 @@ def _attempts(attempts: Sequence[Attempt]) -> Attempts:
     return Attempts(
         all=len(attempts),
         results=len(results),
-        ended_by_world=sum(a.ending is not None and not a.is_result for a in attempts),
+        ended_by_world=sum(fault_of(a.ending, a.is_result) == WORLD for a in attempts),
         not_ended=sum(a.ending is None for a in attempts),
         empty=sum(a.empty for a in results),
         graded=sum(a.counts for a in results),
@@ -264,6 +310,49 @@ def _money(issues: Sequence[Issue], resolved: int) -> Money:
     )
 
 
+def _saved(issues: Sequence[Issue]) -> Saved | None:
+    ended = [issue for issue in issues if issue.auto.get("made")]
+    if not ended:
+        return None
+    return Saved(
+        issues=len(ended),
+        made=sum(issue.auto["made"] for issue in ended),
+        most=sum(issue.auto["most"] for issue in ended),
+        calls=sum(issue.attempt_calls for issue in ended),
+        calls_saved=sum(
+            issue.attempt_calls / issue.auto["made"] * (issue.auto["most"] - issue.auto["made"]) for issue in ended
+        ),
+        why=dict(Counter(str(issue.auto["why"]) for issue in ended).most_common()),
+        given_up=sum(attempt.ending == Ending.GIVEN_UP for issue in ended for attempt in issue.attempts),
+    )
+
+
+def _minds(facts: Facts) -> tuple[Mind, ...]:
+    """Nothing where one model did everything."""
+    names = sorted({name for issue in facts.issues for name in issue.by_mind}, key=natural)
+    if not any(names):
+        return ()
+    rows = []
+    for name in names:
+        made = [a for issue in facts.issues for a in issue.attempts if a.mind == name]
+        took = add(issue.by_mind[name] for issue in facts.issues if name in issue.by_mind)
+        rows.append(
+            Mind(
+                name or facts.model,
+                len(made),
+                sum(a.counts for a in made),
+                sum(a.resolved for a in made if a.counts),
+                took.asks,
+                took.prompt_tokens,
+                took.cached_tokens,
+                took.completion_tokens,
+                took.cost,
+                took.unpriced,
+            )
+        )
+    return tuple(rows)
+
+
 def _time(issues: Iterable[Issue]) -> Time:
     issues = [issue for issue in issues if issue.ended]
     if not issues:
@@ -280,7 +369,7 @@ def _time(issues: Iterable[Issue]) -> Time:
 def _endings(attempts: Iterable[Attempt]) -> tuple[Ended, ...]:
     by_ending: dict[tuple[str, str], list[Attempt]] = {}
     for attempt in attempts:
-        fault = OPEN if attempt.ending is None else OWN if attempt.is_result else WORLD
+        fault = fault_of(attempt.ending, attempt.is_result)
         by_ending.setdefault((attempt.ending or "not ended", fault), []).append(attempt)
     rows = [
         Ended(ending, fault, len(some), sum(not a.empty for a in some), sum(a.resolved for a in some))

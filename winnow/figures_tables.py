@@ -60,7 +60,7 @@ def csv_texts(facts: Facts, summary: Summary) -> dict[str, str]:
 
 
 def tables(facts: Facts, summary: Summary) -> Iterator[Table]:
-    """figures, pass_at_k, issues, attempts, endings, candidates, choices."""
+    """figures, pass_at_k, issues, attempts, endings, candidates, choices, models."""
     yield _figures(summary)
     yield _passes(summary)
     yield _issues(facts)
@@ -69,6 +69,7 @@ def tables(facts: Facts, summary: Summary) -> Iterator[Table]:
         ("endings", summary.endings),
         ("candidates", summary.members),
         ("choices", summary.choices),
+        ("models", summary.minds),
     ):
         columns = tuple(field.name for field in fields(rows[0])) if rows else ("none",)
         yield Table(name, columns, [tuple(asdict(row).values()) for row in rows])

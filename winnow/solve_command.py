@@ -17,13 +17,14 @@ from store import Store
 
 from .batch_issues import stored_configuration
 from .configuration import Configuration
-from .minds import Minds, configured_for_window
+from .minds import Minds
 from .paths import new_run_id, open_users_store, sandboxes_folder, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
 from .solving import CannotApply, apply_to_checkout, run_until_done, solve_stored
 from .stored import task_from_json, task_to_json
+from .windows import configured_for_window
 from .worlds import choose_backend
 
 
@@ -127,7 +128,8 @@ def _work(
     configuration = stored_configuration(store, run)
     console.print(f"run {run}", style="bold", highlight=False)
     budget = configuration.budget
-    progress = Progress(console, configuration.attempts, budget.usd, budget.seconds)
+    auto = configuration.attempts == "auto"
+    progress = Progress(console, configuration.most_attempts, budget.usd, budget.seconds, auto=auto)
     with progress:
         outcome = run_until_done(lambda: solve_stored(store, run, progress), progress.tell)
     return hand_over(store, run, outcome, console, out=out, apply=apply, json=json)

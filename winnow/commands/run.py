@@ -18,9 +18,13 @@ def command(
         typer.Argument(help="A JSON, JSONL or parquet file, a Hugging Face id, or an alias (`datasets`)."),
     ],
     model: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--model", "-m", help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, deterministic:FILE."
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, deterministic:FILE. Several share the attempts: "
+            "NAME=0.3.",
         ),
     ] = None,
     context_model: Annotated[
@@ -52,7 +56,11 @@ def command(
         typer.Option(help="A root file system that worlds are built on (docker/rootfs-debian.sh)."),
     ] = None,
     attempts: Annotated[
-        int | None, typer.Option(min=1, help="Attempts for each issue. Default: the preset's.")
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Attempts for each issue; auto: as many as change its answer. Default: the preset's.",
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="The method; `winnow presets` lists them.")] = None,
     budget: Annotated[float | None, typer.Option(help="USD that the run may cost.")] = None,
@@ -88,6 +96,7 @@ def command(
     Exit code 0: every issue has a result; 2: the command is wrong; 3: the world failed some: resume tries again.
     """
     from ..batch_command import Asked, start
+    from ..mixing import said_models
 
     check_sandbox(sandbox)
     asked = Asked(
@@ -101,14 +110,14 @@ def command(
         },
         options={
             "attempts": attempts,
-            "model": {
-                "name": model,
-                "context_name": context_model,
-                "api_base": api_base,
-                "price": price,
-                "concurrency": concurrency,
-                "patience": patience,
-            },
+            **said_models(
+                model,
+                context_name=context_model,
+                api_base=api_base,
+                price=price,
+                concurrency=concurrency,
+                patience=patience,
+            ),
             "budget": {
                 "usd": budget,
                 "usd_per_issue": budget_per_issue,

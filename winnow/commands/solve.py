@@ -20,8 +20,13 @@ def command(
     ] = ".",
     issue: Annotated[str, typer.Option(help="The issue: TEXT, a FILE, a URL, or - for standard input.")] = "",
     model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, ollama/NAME ..."),
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, ollama/NAME ... Several share the attempts: NAME=0.3.",
+        ),
     ] = None,
     context_model: Annotated[
         str | None, typer.Option(help="A cheaper model for reading the repository's files.")
@@ -35,7 +40,12 @@ def command(
     context_window: Annotated[
         int | None, typer.Option(min=1000, help="The model's window in tokens. Default: what is known of it.")
     ] = None,
-    attempts: Annotated[int | None, typer.Option(min=1, help="Attempts. Default: the preset's.")] = None,
+    attempts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="Attempts; auto: as many as change the answer. Default: the preset's."
+        ),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="The method; `winnow presets` lists them.")] = None,
     budget: Annotated[float | None, typer.Option(help="USD that the run may cost.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Tokens that the run may use.")] = None,
@@ -79,6 +89,7 @@ def command(
 
     Exit code 0: a patch was chosen; 1: none was worth choosing; 2: the command is wrong; 3: the world failed.
     """
+    from ..mixing import said_models
     from ..solve_command import Asked, solve
 
     if not issue:
@@ -93,14 +104,14 @@ def command(
         issue=issue,
         options={
             "attempts": attempts,
-            "model": {
-                "name": model,
-                "context_name": context_model,
-                "api_base": api_base,
-                "price": price,
-                "concurrency": concurrency,
-                "patience": patience,
-            },
+            **said_models(
+                model,
+                context_name=context_model,
+                api_base=api_base,
+                price=price,
+                concurrency=concurrency,
+                patience=patience,
+            ),
             "selection": {"isolation": "fresh" if fresh else None},
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
