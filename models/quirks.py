@@ -18,7 +18,7 @@ _DROPPABLE = {
     "n": ("n",),
     "logprobs": ("logprobs", "top_logprobs"),
     "tools": ("tools",),
-    "grammar": ("grammar",),
+    "grammar": ("grammar", "chat_template_kwargs"),
 }
 _THINKING = ("reasoning_content", "reasoning_details", "reasoning", "thinking_blocks")
 _REFUSES = re.compile(

@@ -56,7 +56,8 @@ def body_of(model: str, request: Request, marks: bool = False) -> dict[str, Any]
     if request.tools:
         body["tools"] = list(request.tools)
     if request.grammar:
-        body["grammar"] = request.grammar
+        # A thought before the reply is nothing that the grammar has, and would be all that comes.
+        body |= {"grammar": request.grammar, "chat_template_kwargs": {"enable_thinking": False}}
     return body
 
 

@@ -16,7 +16,7 @@ from .export_errors import CannotExport
 from .export_patches import write_patches, write_predictions_lines, write_predictions_list
 from .export_places import new_folder, write_lines, write_text
 from .export_secrets import Scrubber
-from .export_sft import Only, write_sft
+from .export_sft import Only, Rule, write_sft
 from .export_submission import write_submission
 from .figures_gather import Facts, gather
 from .figures_summary import Summary, summarize
@@ -30,7 +30,7 @@ FORMATS: tuple[str, ...] = get_args(Format)
 class Asked:
     """What to export. which: "" for the chosen patches, a candidate's name, or "all". name: of the system, for
     predictions; "" for one made of Winnow's and the model's. logs: of the official harness, for a submission.
-    strategy: whose choices are the chosen patches; "" for the run's own.
+    strategy: whose choices are the chosen patches; "" for the run's own. least, steps: see export_sft.Rule.
     """
 
     format: Format
@@ -40,6 +40,8 @@ class Asked:
     name: str = ""
     logs: Path | None = None
     strategy: str = ""
+    least: float = 0.0
+    steps: bool = True
 
 
 def export(store: Store, run: str, asked: Asked) -> list[str]:
@@ -88,7 +90,8 @@ def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber:
                 "metadata.yaml and README.md say what is still to be filled in",
             ]
         case "sft":
-            count, left_out = write_sft(out, store, facts, asked.only, scrubber)
+            rule = Rule(asked.only, asked.least, asked.steps)
+            count, left_out = write_sft(out, store, facts, rule, scrubber)
             return [
                 f"{count} conversations ({asked.only}) written to {out}",
                 *(f"left out: {number} {why}" for why, number in left_out.items()),

@@ -24,6 +24,8 @@ def run_export(
     name: str,
     logs: Path | None,
     strategy: str,
+    least: float,
+    steps: bool,
     store: str | None,
 ) -> None:
     """Export and print what was done. Raises CannotExport."""
@@ -35,6 +37,8 @@ def run_export(
         name=name,
         logs=logs,
         strategy=strategy,
+        least=least,
+        steps=steps,
     )
     for sentence in export(open_users_store(store), run, asked):
         typer.echo(sentence)

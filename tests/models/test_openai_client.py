@@ -215,10 +215,21 @@ async def test_several_refusals_of_one_request(client, server):
     assert len(reply.notes) == 4 and server.calls == 5
 
 
+@pytest.mark.parametrize("param", ["grammar", "chat_template_kwargs"])
+async def test_a_server_that_takes_no_grammar_is_asked_without(client, server, param):
+    """What goes with it goes with it. llama.cpp's takes both; they are sent only where a grammar is asked for."""
+    server.next({"misbehave": "reject", "param": param})
+    reply = await client.ask(ask_of(grammar='root ::= "YES"'))
+    assert server.requests[0]["grammar"] == 'root ::= "YES"'
+    assert server.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert set(server.requests[1]) == {"model", "messages"} and "does not take grammar" in reply.notes[0]
+
+
 @pytest.mark.parametrize(
     "message",
     [
         "Only one completion choice is allowed",
+        "Field 'n': Value must be between 1 <= value <= 2, but got 4",
         "'n' is not supported by this server",
         "n > 1 is not available",
     ],

@@ -267,8 +267,11 @@ def test_nothing_is_overwritten_by_a_folder_nor_left_half(file, tmp_path, monkey
             exported(file, form, full)
         with pytest.raises(CannotExport, match="no folder"):
             exported(file, form, full / "mine")
-    with pytest.raises(CannotExport, match="is a folder"):
+    with pytest.raises(CannotExport, match="not empty"):
         exported(file, "sft", full)
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(CannotExport, match="is a folder"):
+        exported(file, "sft", tmp_path / "folder.jsonl")
     assert [path.name for path in full.iterdir()] == ["mine"] and (full / "mine").read_text() == "x"
     (tmp_path / "preds.jsonl").write_text("old")
     monkeypatch.setattr("winnow.export_patches.prediction", lambda *_: 1 / 0)
@@ -278,6 +281,7 @@ def test_nothing_is_overwritten_by_a_folder_nor_left_half(file, tmp_path, monkey
             exported(file, form, tmp_path / out)
     assert (tmp_path / "preds.jsonl").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir() if "winnow.db" not in path.name) == [
+        "folder.jsonl",
         "full",
         "preds.jsonl",
     ]

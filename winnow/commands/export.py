@@ -17,7 +17,7 @@ def command(
         typer.Option(
             metavar="FORMAT",
             help="predictions-jsonl, predictions-json (SWE-bench's), submission (the leaderboard's folder), patches "
-            "(a file each), sft (trajectories as chat messages), csv, json (every figure).",
+            "(a file each), sft (to train on: FILE.jsonl, or a folder with a card), csv, json (every figure).",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="PATH", help="The file, or the new or empty folder.")],
@@ -31,6 +31,18 @@ def command(
     only: Annotated[
         str, typer.Option(help="sft: of which attempts: resolved (by grade), chosen (by selection), or all.")
     ] = "resolved",
+    min_confidence: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            min=0,
+            max=1,
+            help="sft --only chosen: of what is right with at least this probability.",
+        ),
+    ] = 0.0,
+    steps: Annotated[
+        bool, typer.Option(help="sft: also steps of other attempts that execution shows to be right.")
+    ] = True,
     name: Annotated[str, typer.Option(help="The system's name in predictions. Default: winnow-MODEL.")] = "",
     logs: Annotated[
         Path | None,
@@ -51,5 +63,15 @@ def command(
     from ..export_command import run_export
 
     run_export(
-        run, format, out, candidate=candidate, only=only, name=name, logs=logs, strategy=strategy, store=store
+        run,
+        format,
+        out,
+        candidate=candidate,
+        only=only,
+        name=name,
+        logs=logs,
+        strategy=strategy,
+        least=min_confidence,
+        steps=steps,
+        store=store,
     )
