@@ -28,7 +28,7 @@ from sandbox import Sandbox
 from .applying import Changed, same_change
 from .evidence import UNFIXED, Cases, Reproduction
 from .layers import patched
-from .material import render, shown_run
+from .material import original_files, render, shown_run
 from .matrix import execute
 from .reproduction_cases import LEAST, faults_of, read_cases
 from .settings import SelectionSettings
@@ -44,12 +44,14 @@ async def write_reproduction(
     settings: SelectionSettings,
     number: int = 1,
     slots: asyncio.Semaphore | None = None,
+    paths: Sequence[str] = (),
 ) -> tuple[Reproduction | None, str]:
     """(a file of cases with its run on UNFIXED, "") or (None, why there is none).
 
     A file that has too few cases, or of which fewer than half reproduce the issue on the unfixed code, goes back with
     the reason; where no call is left the best one that was seen is kept, if at least one of its cases reproduces the
-    issue. number: of the file; each is another conversation. Raises the world's errors and the user's.
+    issue. number: of the file; each is another conversation. paths: files that are shown, in their
+    original form (those that candidates change: where the issue seems to be). Raises the world's errors and the user's.
     """
     name = f"cases-{number}"
     slots = slots or asyncio.Semaphore(1)
@@ -58,7 +60,7 @@ async def write_reproduction(
         f"{AT}/{name}",
         settings.for_conversation(settings.reproduction_temperature),
         settings.reproduction_calls,
-        Message("system", _opening(task, settings), cache=True),
+        Message("system", _opening(task, settings, paths), cache=True),
     )
     talk.tell(render("reproduction_begin", least=LEAST))
     best: Reproduction | None = None
@@ -151,12 +153,14 @@ def _with(
     return replace(each, runs=runs)
 
 
-def _opening(task: Task, settings: SelectionSettings) -> str:
+def _opening(task: Task, settings: SelectionSettings, paths: Sequence[str]) -> str:
     return render(
         "reproduction_system",
         issue=shown_issue(task.issue, settings.issue_chars),
         languages=task.recipe.languages,
         top_level=top_level(task.snapshot.files()),
+        test_command=task.recipe.test_command,
+        files=[(path, text) for path, text, _ in original_files(task, paths, settings.files_chars) if text],
         seconds=f"{settings.script_timeout:g}",
         least=LEAST,
     )

@@ -126,7 +126,19 @@ async def test_a_file_that_reproduces_is_taken_at_once(write, base, task):
     assert found.runs[UNFIXED].count("reproduced") == 10
     assert told.asked[0][0] == "reproduction/cases-2" and told.asked[0][1].temperature == 0.5
     assert base.book["copies"] == ["reproduction/cases-2/unfixed-1"]
-    assert task.issue in told.asked[0][1].messages[0].content
+    opening = told.asked[0][1].messages[0].content
+    assert task.issue in opening and "`sh tests/all.sh`" in opening and "echo $(($1 - $2))" not in opening
+
+
+@pytest.mark.overlay
+@in_session
+async def test_the_files_that_candidates_change_are_shown_as_they_are(task, base, replies, totals):
+    told = replies([GOOD])
+    paths = ["total.sh", "new.sh"]  # one of which only a candidate has
+    found, why = await write_reproduction(told.model, base, task, SETTINGS, paths=paths)
+    opening = told.asked[0][1].messages[0].content
+    assert found is not None and why == ""
+    assert "## total.sh" in opening and totals.BUGGY in opening and "new.sh" not in opening
 
 
 @pytest.mark.overlay
