@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent import Candidate
 
-from .evidence import UNFIXED, Evidence, Test
+from .evidence import (
+    EXISTING,
+    GENERATED,
+    JUDGE,
+    MACHINE,
+    MATCHES,
+    REPRODUCTION,
+    UNFIXED,
+    Evidence,
+    Test,
+)
 from .names import id_order
 
 V = TypeVar("V")
@@ -46,6 +56,30 @@ def still_true(known: Evidence | None, candidates: Sequence[Candidate]) -> Evide
         facts=_of(known.facts, same),
         gaps={},
     )
+
+
+def forgetting(known: Evidence, kinds: Iterable[str]) -> Evidence:
+    """Evidence without what was gathered of these kinds (`FORGOTTEN`), so that it is gathered again.
+
+    What they took stays in `effort`: it was spent.
+    """
+    nothing: dict[str, Any] = {}
+    for kind in kinds:
+        nothing |= FORGOTTEN[kind]
+    if GENERATED in kinds:
+        nothing["tests"] = tuple(test for test in known.tests if test.origin == "attempt")
+    return replace(known, **nothing)
+
+
+FORGOTTEN: Mapping[str, Mapping[str, Any]] = {
+    GENERATED: {"cells": {}, "repeats": {}},
+    EXISTING: {"regressions": {}, "existing": None},
+    REPRODUCTION: {"reproductions": ()},
+    JUDGE: {"judgements": {}},
+    MATCHES: {"matches": (), "summaries": {}},
+    MACHINE: {"machine": None, "selectors": ()},
+}
+"""By kind the fields of Evidence that it is written to, empty. The other kinds are found out anew each time."""
 
 
 def distinct_tests(candidates: Sequence[Candidate], known: Sequence[Test] = ()) -> tuple[Test, ...]:

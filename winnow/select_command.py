@@ -73,6 +73,7 @@ class Asked:
     fit: bool
     out: Path | None
     gather: bool
+    again: tuple[str, ...]
     model: str
     min_confidence: float
     weights: Path | None
@@ -151,12 +152,19 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
     configuration = configured(options, words=asked.words, below=_settings(own))
     name = ALIASES.get(asked.strategy, asked.strategy)
     wanted = list(KINDS if asked.compare or asked.curves or asked.fit else USES[name])
+    wanted += [kind for kind in asked.again if kind not in wanted]
     if not model:
+        if nobody := [kind for kind in asked.again if kind in _ASKED]:
+            raise CannotSelect(
+                f"a model is asked for what is to be gathered again ({nobody[0]}): name it, --model NAME"
+            )
         wanted = [kind for kind in wanted if kind not in _ASKED]
         console.print(
             "No model is named (--model): only what can be run is gathered.", style="dim", highlight=False
         )
     settings = configuration.selection.model_copy(update=_off(wanted)).gathering(wanted)
+    if MACHINE in asked.again and MACHINE not in USES[ALIASES.get(settings.strategy, settings.strategy)]:
+        settings = settings.model_copy(update={"strategy": OURS})  # which looks at it, so it is gathered
     asking = Gathering(
         configuration.model_copy(update={"selection": settings}),
         model,
@@ -165,6 +173,7 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
         asked.rootfs,
         asked.sandbox,
         asked.at_once,
+        asked.again,
     )
     tasks = [task for task in store.task_names(run) if not asked.tasks or task in asked.tasks]
 
@@ -258,7 +267,7 @@ def _compare(asked: Asked, issues: Sequence[Weighable], weights: Weights, consol
         return 0
     print_comparison(console, found)
     if found.reliable is not None:
-        how = "fitted weights" if weights.data else "priors, not calibrated: `winnow select --fit` does it"
+        how = "fitted weights" if weights.data else "priors: `winnow select --fit` calibrates to graded runs"
         print_reliability(console, found.reliable, f"the choices of {OURS} ({how})")
     if curves:
         print_curves(console, curves)

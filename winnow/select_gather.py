@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import Candidate, Ending, together
-from environments import Task
+from environments import Groundwork, Task
+from environments.building import Builder, places_of
 from models import Model, Refused, Reply, Request
 from models.protocol import digest
 from sandbox import Backend, Limits, clean
-from selection import Evidence, SelectionSettings, gather_evidence
+from selection import Evidence, SelectionSettings, forgetting, gather_evidence
 from store import Store
 
 from .base import Base
 from .building import WORLD_FAULTS, open_builder
 from .configuration import Configuration
-from .grade_work import Worlds
+from .groundwork import JournaledGroundwork, groundwork_files
 from .journaled_model import JournaledModel
 from .journaled_sandbox import JournaledSandbox
 from .minds import Minds
@@ -33,7 +34,10 @@ from .worlds import backend_of, choose_backend, limits_of
 
 @dataclass(frozen=True)
 class Gathering:
-    """How evidence is gathered. model: "" where nobody may be asked. at_once: issues under way."""
+    """How evidence is gathered. model: "" where nobody may be asked. at_once: issues under way.
+
+    again: kinds of evidence of which nothing that is stored counts, so that they are gathered once more.
+    """
 
     configuration: Configuration
     model: str
@@ -42,6 +46,7 @@ class Gathering:
     rootfs: Path | None
     sandbox: str
     at_once: int
+    again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,11 @@ class _Work:
     store: Store
     run: str
     settings: SelectionSettings
-    worlds: Worlds
+    worlds: Builder
     backend: Backend
     limits: Limits
     minds: Minds | None
+    again: tuple[str, ...]
     tell: Callable[[str], None]
 
 
@@ -85,6 +91,7 @@ async def gather_run(
                     backend,
                     limits_of(settings),
                     minds,
+                    asked.again,
                     tell,
                 )
                 await _all(work, tasks, asked.at_once)
@@ -114,10 +121,12 @@ async def _one(work: _Work, name: str) -> None:
         work.tell(f"{name}: it has no candidate")
         return
     known = stored_evidence(work.store, work.run, name)
+    if known is not None and work.again:
+        known = forgetting(known, work.again)
     task = await _world(work, name)
     pen = Pen(
         await asyncio.to_thread(work.store.journal, work.run, name),
-        _trajectory(candidates, known, work.settings),
+        _trajectory(work, name, candidates, known),
     )
     base = Base(work.backend, task, work.limits, work.tell)
     sandbox = JournaledSandbox(base.sandbox, pen, "sandbox", cheap_copies=base.cheap_copies)
@@ -130,6 +139,7 @@ async def _one(work: _Work, name: str) -> None:
             work.settings,
             known=known,
             trajectories=trajectories_of(work.store, work.run, name, candidates),
+            groundwork=_groundwork(work, pen, task),
         )
     finally:
         await pen.drain()
@@ -140,20 +150,33 @@ async def _one(work: _Work, name: str) -> None:
     work.tell(f"{name}: {_said(evidence)}")
 
 
+def _groundwork(work: _Work, pen: Pen, task: Task) -> Groundwork | None:
+    """What is known of the repository already; what is asked for again is not to be answered by it."""
+    if work.again:
+        return None
+    return JournaledGroundwork.of(groundwork_files(), pen, task, work.backend, work.limits)
+
+
 async def _world(work: _Work, name: str) -> Task:
     """The task as it was made for its attempts; made again where its files are gone, or it comes from elsewhere."""
     body = json.loads(work.store.task(work.run, name).body)
     if "snapshot" in body:
         task = task_from_json(body)
-        if task.snapshot.tree.is_dir():
+        await work.worlds.use(task)
+        if all(place.exists() for place in places_of(task)):
             return task
     return await work.worlds.task(instance_of(body))
 
 
-def _trajectory(candidates: Sequence[Candidate], known: Evidence | None, settings: SelectionSettings) -> str:
+def _trajectory(work: _Work, task: str, candidates: Sequence[Candidate], known: Evidence | None) -> str:
+    """Its name. What is gathered again has one of its own each time, or the journal would say what it said before."""
     about = [[c.id, c.patch, c.test.text if c.test else ""] for c in candidates]
     before = evidence_to_json(known) if known else ""
-    return f"selection-{digest(json.dumps([about, before, to_json(settings)]))[:8]}"
+    name = f"selection-{digest(json.dumps([about, before, to_json(work.settings)]))[:8]}"
+    if not work.again:
+        return name
+    done = [row for row in work.store.trajectories(work.run, task) if row.is_result]
+    return f"{name}-again-{1 + sum(row.trajectory.startswith(f'{name}-again-') for row in done)}"
 
 
 def _model(work: _Work, task: str) -> Model:

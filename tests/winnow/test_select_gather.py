@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 import toy
 from toy_server import ToyServer
 
+from selection import Regression
 from store import open_store
-from winnow.stored import evidence_from_json
+from winnow.stored import evidence_from_json, evidence_to_json
 
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("solve")]
 
@@ -55,3 +58,43 @@ def test_what_is_missing_is_gathered_and_the_rest_is_not(home, tmp_path):
     assert (found.cells, found.regressions, found.facts) == (whole.cells, whole.regressions, whole.facts)
     asked, ran = steps(home)
     assert asked == before[0] and ran > before[1]
+
+
+def test_an_error_that_was_stored_is_tried_again_when_asked_and_each_time(home, tmp_path):
+    """Its own journal must not answer the second time what it said the first time."""
+    checkout = toy.make_repository(tmp_path / "again")
+    with ToyServer() as server:
+        solved = home.run(
+            "solve", str(checkout), "--issue", toy.ISSUE, "--model", "openai/toy", "--api-base", server.url,
+            "--attempts", "2", "--sandbox", "overlay", "-o", "selection.machine=off", "--json",
+        )  # fmt: skip
+    assert solved.returncode == 0, solved.stderr
+    run = json.loads(solved.stdout)["run"]
+    whole = evidence_of(home, run)
+    error = Regression(error="the test command did not end within 1 seconds on the unfixed code")
+    stored = replace(whole, regressions=dict.fromkeys(whole.regressions, error), existing=None)
+    with open_store(home.store) as store:
+        (task,) = store.task_names(run)
+        asyncio.run(store.put_result(run, task, "evidence", "all", evidence_to_json(stored)))
+    words = ["select", run, "--strategy", "regression", "--gather", "--sandbox", "overlay", "--json"]
+
+    assert home.run(*words).returncode == 0
+    assert evidence_of(home, run).regressions == stored.regressions
+    before = steps(home)[1]
+    for _ in range(2):
+        done = home.run(*words, "--again", "existing-tests")
+        assert done.returncode == 0, done.stderr
+        found = evidence_of(home, run)
+        assert (found.regressions, found.existing) == (whole.regressions, whole.existing)
+        assert (found.cells, found.facts) == (whole.cells, whole.facts)
+        assert steps(home)[1] > before
+        before = steps(home)[1]
+
+
+def test_what_cannot_be_gathered_again_is_said(home):
+    for words, said in (
+        (("--again", "judge"), "say --gather too"),
+        (("--gather", "--again", "tests"), "there is no 'tests' to gather"),
+    ):
+        done = home.run("select", "nowhere", *words)
+        assert done.returncode == 2 and said in " ".join(done.stderr.split()), done.stderr

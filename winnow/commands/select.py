@@ -47,6 +47,13 @@ def command(
             "--gather", help="First gather the evidence that is missing: runs tests, and asks a model."
         ),
     ] = False,
+    again: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="With --gather: this kind once more, whatever is stored of it (existing-tests, judge...).",
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="Who answers while gathering. Default: the run's model.")] = "",
     weights: Annotated[
         Path | None, typer.Option(help="Weights of the strategy winnow, as --fit writes them.")
@@ -88,6 +95,7 @@ def command(
     if runs and len(runs) > 1 and not (compare or curves or fit):
         raise typer.BadParameter("one run at a time is chosen from; several are for --compare and --fit")
     check_sandbox(sandbox)
+    kinds = _kinds(again or [], gather)
     from selection import strategy as strategy_named
 
     try:
@@ -109,6 +117,7 @@ def command(
                 fit=fit,
                 out=out,
                 gather=gather,
+                again=kinds,
                 model=model,
                 min_confidence=min_confidence,
                 weights=weights,
@@ -124,3 +133,20 @@ def command(
             )
         )
     )
+
+
+def _kinds(named: list[str], gather: bool) -> tuple[str, ...]:
+    """The kinds of evidence that were named, by their full names; "-" and " " are the same."""
+    if not named:
+        return ()
+    from selection import FORGOTTEN
+
+    if not gather:
+        raise typer.BadParameter("it is about gathering: say --gather too", param_hint="--again")
+    plain = {kind.replace(" ", "-"): kind for kind in FORGOTTEN}
+    for name in named:
+        if name.replace(" ", "-") not in plain:
+            raise typer.BadParameter(
+                f"there is no {name!r} to gather: {', '.join(plain)}", param_hint="--again"
+            )
+    return tuple(plain[name.replace(" ", "-")] for name in named)
