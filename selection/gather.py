@@ -335,11 +335,14 @@ async def _judge(work: _Work, evidence: Evidence) -> Evidence:
 
 
 async def _tournament(work: _Work, evidence: Evidence) -> Evidence:
-    """Summaries of those who play, then their matches."""
+    """Summaries of those who play, then their matches. Of a patch alone a summary would say nothing that it does not."""
     if not work.settings.tournament:
         return evidence
     players = play(evidence).rounds
-    missing = [c for c in evidence.candidates if c.id in players and c.id not in evidence.summaries]
+    seen = {name for name, trajectory in work.trajectories.items() if trajectory.turns}
+    missing = [
+        c for c in evidence.candidates if c.id in players and c.id in seen and c.id not in evidence.summaries
+    ]
     work.tell("summaries", 0, len(missing))
     if len(players) > 1:
         model = work.asking(MATCHES)

@@ -127,7 +127,8 @@ async def test_everything_then_nothing_more(task, base, pool):
     assert found.existing.unfixed["small numbers"] == "failed"
     assert found.judgements["attempt-1"] == Judgement(1.0, "samples", 2)
     assert found.judgements["attempt-2"].yes == 0 and "attempt-4" not in found.judgements
-    assert set(found.summaries) == {"attempt-1", "attempt-2", "attempt-3"} and len(found.matches) == 4
+    assert set(found.summaries) == {"attempt-1"}  # of the others no trajectory is known
+    assert len(found.matches) == 4
     assert found.machine.winner and len(found.selectors) == 1  # two of three agree: nobody can be outvoted
     assert found.gaps == {
         "distinguishing tests": "the model sees no behaviour that tells attempt-1 and attempt-3 apart",
