@@ -25,7 +25,7 @@ def command(
             "--model",
             "-m",
             metavar="NAME",
-            help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, ollama/NAME ... Several share the attempts: NAME=0.3.",
+            help="Who answers: gpt-5, anthropic/NAME, vllm/NAME, FILE.gguf ... Several share the attempts: NAME=0.3.",
         ),
     ] = None,
     context_model: Annotated[
