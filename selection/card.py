@@ -10,9 +10,10 @@ from textwrap import wrap
 from agent import Run
 
 from .confidence import weigh
-from .evidence import FACTS, KINDS, UNFIXED, Evidence, Ranking
+from .evidence import FACTS, JUDGE, KINDS, UNFIXED, Cases, Evidence, Ranking, Test
 from .features import FEATURES, features_of
 from .names import id_order
+from .rates import gated
 from .strategies.missing import missing
 from .test_quality import qualities
 from .votes import counting, passes
@@ -22,8 +23,11 @@ RIVALS = 2
 """Runners-up that a card shows."""
 TOLD = 5
 """Tests, or broken tests, that a list names before it says how many more there are."""
+CASES = 3
+"""Reproduction cases that a line names."""
 _CELL = 28
 """Characters of a cell's line: three columns and the kinds' names fit a terminal of 120."""
+_TITLES = {JUDGE: "judge: P(right)"}
 _SAID = 80
 """Characters of a test's last line of output that are shown."""
 
@@ -78,7 +82,7 @@ def card_text(card: Card, *, choice: bool = True) -> str:
     lines = [card.head, *([f"  {card.why}"] if choice else []), f"  patch: {card.patch}", ""]
     lines += _table([("", *card.columns), *card.rows])
     for title, said in (
-        ("tests that tell", card.tests),
+        ("tests that tell (the unfixed code fails them)", card.tests),
         ("against it", card.doubts),
         ("not tested", card.untested),
     ):
@@ -121,10 +125,15 @@ def _patch(name: str, evidence: Evidence) -> str:
 def _rows(columns: Sequence[str], evidence: Evidence) -> tuple[tuple[str, ...], ...]:
     found = features_of(evidence)
     return tuple(
-        (kind, *(found[name][kind].said for name in columns))
+        (_TITLES.get(kind, kind), *(_cell(kind, found[name][kind].said) for name in columns))
         for kind in FEATURES
         if all(kind in found[name] for name in columns)
     )
+
+
+def _cell(kind: str, said: str) -> str:
+    """Without what the row's title says already."""
+    return said.removeprefix(f"the {kind} says ") if said.startswith("the ") else said.replace(f" {kind}", "")
 
 
 def _tests(columns: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
@@ -134,28 +143,53 @@ def _tests(columns: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
         runs = {name: evidence.cells.get((name, test.id)) for name in columns}
         good = {name: passes(run) for name, run in runs.items()}
         if len(set(good.values())) > 1 or not good[columns[0]]:
-            said = "; ".join(f"{name} {_outcome(runs[name])}" for name in columns)
-            lines.append(f"{test.id}: {said}")
+            passing = next((run for name, run in runs.items() if run and good[name]), None)
+            said = "; ".join(f"{name} {_outcome(runs[name], passing)}" for name in columns)
+            lines.append(f"{test.id}{_written(test)}: {said}")
+    return _first([*lines, *_cases(columns, evidence)])
+
+
+def _cases(columns: Sequence[str], evidence: Evidence) -> list[str]:
+    """Reproduction cases that some column resolves and another does not, by file, with those that do not."""
+    lines = []
     for each in evidence.reproductions:
-        counts = {
-            name: f"resolves {cases.count('resolved')}"
-            for name, cases in each.runs.items()
-            if name in columns
-        }
-        if len(set(counts.values())) > 1:
-            lines.append(
-                f"{each.id}: " + "; ".join(f"{name} {counts.get(name, 'not run')}" for name in columns)
-            )
-    return _first(lines)
+        runs = {name: each.runs.get(name) for name in columns}
+        cases = [
+            case for case in gated(each.id, evidence) if any(_resolves(run, case) for run in runs.values())
+        ]
+        left = {name: [case for case in cases if not _resolves(run, case)] for name, run in runs.items()}
+        said = [
+            f"{name} was not run"
+            if runs[name] is None
+            else f"{name} does not resolve {_some(left[name], CASES)}"
+            for name in columns
+            if left[name]
+        ]
+        if said:
+            lines.append(f"{each.id}: {'; '.join(said)}")
+    return lines
 
 
-def _outcome(run: Run | None) -> str:
+def _resolves(cases: Cases | None, case: str) -> bool:
+    return cases is not None and cases.outcomes.get(case) == "resolved"
+
+
+def _written(test: Test) -> str:
+    return " (written to tell leaders apart)" if test.origin == "distinguishing" else ""
+
+
+def _outcome(run: Run | None, passing: Run | None) -> str:
+    """How a run ended, with the line of its output that a passing one does not have; else its last line."""
     if run is None:
         return "not run"
     if passes(run):
         return "passes"
-    last = next((line.strip() for line in reversed(run.output.splitlines()) if line.strip()), "")
-    said = f": {last[:_SAID]}" if last else ""
+    lines = [line.strip() for line in run.output.splitlines() if line.strip()]
+    known = {line.strip() for line in passing.output.splitlines()} if passing else set(lines)
+    told = next((line for line in lines if line not in known), lines[-1] if lines else "")
+    if told.startswith("Traceback"):
+        told = lines[-1]
+    said = f": {told[:_SAID]}" if told else ""
     return f"fails (exit {run.exit_code}{'' if run.ended == 'exited' else ', ' + run.ended}){said}"
 
 
@@ -181,9 +215,11 @@ def _untested(name: str, evidence: Evidence) -> tuple[str, ...]:
         lines.append(f"existing tests: {found.error}")
     if evidence.existing is not None:
         if evidence.existing.files:
-            lines.append(f"other existing tests than these: {evidence.existing.found}")
+            lines.append(f"the other existing tests; run were {evidence.existing.found}")
         if evidence.existing.flaky:
             lines.append(f"flaky existing tests, which count for nothing: {_some(evidence.existing.flaky)}")
+    if evidence.machine is not None and evidence.machine.winner is None and not evidence.selectors:
+        lines.append(f"selection machine: it names none ({evidence.machine.reason})")
     among, _ = counting(evidence)
     not_run = [test.id for test in among if (name, test.id) not in evidence.cells]
     if not_run:
@@ -205,6 +241,6 @@ def _first(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines[:TOLD]) + ((f"and {len(lines) - TOLD} more",) if len(lines) > TOLD else ())
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return ", ".join(names[:TOLD]) + more if names else "nothing"
+def _some(names: Sequence[str], most: int = TOLD) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "nothing"

@@ -11,10 +11,13 @@ from selection import (
     DEFAULT,
     FEATURES,
     UNFIXED,
+    Cases,
     Evidence,
     Existing,
     Judgement,
+    MachineChoice,
     Regression,
+    Reproduction,
     Signals,
     Test,
     card_of,
@@ -143,7 +146,7 @@ def test_the_card_says_what_tells_and_what_nobody_looked_at():
         "the attempt's own words: I am not sure of this",
         "audit: network",
         "judge: no model was named",
-        "other existing tests than these: 2 of 9 test files: 2 beside a touched file",
+        "the other existing tests; run were 2 of 9 test files: 2 beside a touched file",
         "flaky existing tests, which count for nothing: t::flaky",
         "test-3 (was not run on the unfixed code)",
         "they were run once on the unfixed code",
@@ -151,6 +154,34 @@ def test_the_card_says_what_tells_and_what_nobody_looked_at():
         assert said in text, said
     assert len(text.splitlines()) < 50 and max(map(len, text.splitlines()[3:20])) <= 120
     assert card_of(Evidence(()), strategy("winnow")(Evidence(()))) is None
+
+
+def test_the_card_quotes_what_a_failing_run_prints_and_a_passing_one_does_not():
+    evidence = made({"a": 1, "b": 0})
+    outputs = {"a": "one: saw 1\ntwo: saw 2\n", "b": "one: saw 9\ntwo: saw 2\n"}
+    cells = {
+        (name, test): replace(run, output=outputs.get(name, run.output))
+        for (name, test), run in evidence.cells.items()
+    }
+    before = Cases({"x": "reproduced", "y": "reproduced", "z": "resolved"})
+    runs = {UNFIXED: before, "a": Cases({"x": "resolved"}), "b": Cases({"y": "other", "z": "other"})}
+    evidence = replace(
+        evidence,
+        cells=cells,
+        tests=(replace(evidence.tests[0], origin="distinguishing"), *evidence.tests[1:]),
+        reproductions=(Reproduction("cases-1", Script("sh", "x"), runs),),
+        machine=MachineChoice(None, "there was nothing to compare", ("a",)),
+    )
+    card = card_of(evidence, strategy("votes")(evidence))
+    assert card.columns == ("a", "b")
+    assert card.tests == (
+        "test-1 (written to tell leaders apart): a passes; b fails (exit 2): one: saw 9",
+        "test-2: a fails (exit 2): two: saw 2; b fails (exit 2): two: saw 2",
+        "cases-1: b does not resolve x",  # y nobody resolves, z says nothing on the unfixed code
+    )
+    assert "selection machine: it names none (there was nothing to compare)" in card.untested
+    titles = {row[0]: row[1:] for row in card.rows}
+    assert titles["existing tests"] == ("breaks none of 9", "breaks none of 9")
 
 
 def sorted_as(ranking, first: str):
