@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agent import Candidate, Ending, Run, Script
@@ -46,7 +47,8 @@ def write(file: Path, run: str = RUN, *, otherwise: bool = False, running: bool 
         for task in TASKS:
             text = f"Title of {task}\n\nIt fails. {HOSTILE}\n\nThe key is {SECRET}."
             store.put_task(run, task, body=json.dumps({"instance": {"id": task, "issue": text}}))
-        asyncio.run(_issues(store, run, otherwise))
+        with ThreadPoolExecutor(1) as beside:  # tests that drive a browser have a loop in their own thread
+            beside.submit(asyncio.run, _issues(store, run, otherwise)).result()
         if not running:
             store.set_run(run, status="finished", ended=1763700100.0)
 
@@ -94,9 +96,9 @@ async def _issue(store: Store, run: str, task: str, lines: tuple[str, ...], othe
     await store.put_result(run, task, "choice", "codemonkeys", ranking_to_json(ranking))
     for candidate, line in zip(candidates, lines, strict=True):
         await store.put_result(run, task, "grade", candidate.id, _grade(candidate, line == "right"))
-    await put_state(
-        store, run, task, over(IssueEnding.CHOSEN, ranking.why, chosen=ranking.chosen or "", votes=2, tests=3)
-    )
+    ending = IssueEnding.CHOSEN if ranking.chosen else IssueEnding.NOTHING
+    state = over(ending, ranking.why, chosen=ranking.chosen or "", votes=2, tests=3)
+    await put_state(store, run, task, state)
 
 
 async def attempt(

@@ -30,8 +30,8 @@ Show = Callable[[Memory, Request], tuple[str, object]]
 
 def viewer(reader: Reader, *, hosts: Collection[str] = LOOPBACK, render: Renderer | None = None) -> App:
     """The application over a store. hosts: under which names it may be asked; render: how pages are made."""
-    memory = Memory(reader)
     render = render or renderer()
+    memory = Memory(reader, render.scrubber.clean)
 
     def page(show: Show, name: str) -> Route:
         async def endpoint(request: Request) -> Response:

@@ -43,7 +43,7 @@ def write_pages(
     """
     _prepare(folder)
     render = render or renderer()
-    memory = Memory(reader)
+    memory = Memory(reader, render.scrubber.clean)
     lines = tuple(line_of(memory, reader.run(run)) for run in runs)
     _write(folder, "", render, "runs", RunsPage(lines, "", len(lines), 1, 1))
     pages = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import Candidate, Run
@@ -165,7 +165,7 @@ def issue_page(memory: Memory, run: str, task: str) -> IssuePage:
     choices = {row.name: ranking_from_json(row.body) for row in reader.results(found.run, task, "choice")}
     grades = grades_of(memory, found.run, task)
     own = choices.get(whole.strategy)
-    groups = _groups(evidence, own, grades)
+    groups = _groups(evidence, own, grades, memory.clean)
     return IssuePage(
         run=found.run,
         task=task,
@@ -173,7 +173,7 @@ def issue_page(memory: Memory, run: str, task: str) -> IssuePage:
         many=len(whole.rows),
         before=whole.rows[place - 1].task if place else "",
         after=whole.rows[place + 1].task if place is not None and place + 1 < len(whole.rows) else "",
-        text=issue_text(body),
+        text=memory.clean(issue_text(body)),
         trajectories=_trajectories(reader, found.run, task),
         evidence=stored,
         candidates=_candidates(evidence, own, grades),
@@ -275,14 +275,16 @@ def _existing(evidence: Evidence, candidate: str) -> str:
     return f"{found.passed}/{found.known}{broken}"
 
 
-def _groups(evidence: Evidence, own: Ranking | None, grades: Mapping[str, bool]) -> list[Group]:
+def _groups(
+    evidence: Evidence, own: Ranking | None, grades: Mapping[str, bool], clean: Callable[[str], str]
+) -> list[Group]:
     """Different patches, the best ranked first; empty ones are none."""
     places = {ranked.candidate: at for at, ranked in enumerate(own.order)} if own else {}
     groups = [
         Group(
             tuple(candidate.id for candidate in group),
             own is not None and any(candidate.id == own.chosen for candidate in group),
-            read_diff(group[0].patch),
+            read_diff(clean(group[0].patch)),
             next((grades[candidate.id] for candidate in group if candidate.id in grades), None),
         )
         for group in distinct(evidence.candidates)

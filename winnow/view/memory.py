@@ -28,10 +28,15 @@ class _Kept:
 
 
 class Memory:
-    """Remembers readings as long as the store stays the same. Used by many threads."""
+    """Remembers readings as long as the store stays the same. Used by many threads.
 
-    def __init__(self, reader: Reader):
+    clean: takes secrets out of a text. Templates do so with all that they print; whole texts go through it before they
+    are cut or split into lines, where a key of many lines would no longer be known.
+    """
+
+    def __init__(self, reader: Reader, clean: Callable[[str], str] = str):
         self.reader = reader
+        self.clean = clean
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._locks: dict[tuple[str, ...], threading.Lock] = {}
         self._door = threading.Lock()

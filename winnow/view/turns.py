@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,20 +137,28 @@ def new_parts(steps: Sequence[Outlined]) -> dict[int, tuple[tuple[str, str], ...
     return found
 
 
-def turns(reader: Reader, wanted: Sequence[Span], new: Mapping[int, Sequence[tuple[str, str]]]) -> list[Turn]:
-    """Read the texts and answers of these turns, and of no others."""
+def turns(
+    reader: Reader,
+    wanted: Sequence[Span],
+    new: Mapping[int, Sequence[tuple[str, str]]],
+    clean: Callable[[str], str] = str,
+) -> list[Turn]:
+    """Read the texts and answers of these turns, and of no others. clean: takes secrets out of a text."""
     steps = [step for span in wanted for step in span.steps]
     answers = reader.answers([step.number for step in steps])
     digests = {digest for step in steps for _, digest in new.get(step.number, ())}
     digests |= {digest for step in steps if step.kind == "run" for label, digest in step.parts[-1:]}
     digests |= {digest for step in steps if step.kind == "decide" for _, digest in step.parts}
-    texts = reader.texts_of(digests)
-    return [_turn(span, answers, texts, new) for span in wanted]
+    texts = {digest: clean(text) for digest, text in reader.texts_of(digests).items()}
+    return [
+        _turn(span, {n: _cleaned(answers.get(n, ""), clean) for n in _numbers(span)}, texts, new)
+        for span in wanted
+    ]
 
 
 def _turn(
     span: Span,
-    answers: Mapping[int, str],
+    answers: Mapping[int, Any],
     texts: Mapping[str, str],
     new: Mapping[int, Sequence[tuple[str, str]]],
 ) -> Turn:
@@ -160,7 +167,7 @@ def _turn(
     error = ""
     if span.ask is not None:
         said = tuple(_said(label, digest, texts) for label, digest in new.get(span.ask.number, ()))
-        answer = _json(answers.get(span.ask.number, ""))
+        answer = _object(answers[span.ask.number])
         error = f"{answer['error']}: {answer.get('message', '')}" if "error" in answer else ""
         replies = tuple(_reply(choice) for choice in _list(answer.get("choices")))
     commands = tuple(
@@ -169,7 +176,7 @@ def _turn(
         if step.kind == "run" and not step.key.branch.endswith("/(tree)")
     )
     decided = tuple(
-        (step.key.branch.removeprefix("decide/"), answers.get(step.number, ""))
+        (step.key.branch.removeprefix("decide/"), json.dumps(answers[step.number]))
         for step in span.steps
         if step.kind == "decide"
     )
@@ -217,16 +224,16 @@ def _called(call: Mapping[str, Any]) -> Called:
     return Called(name, (Piece("code", text[:LONGEST]),), max(0, len(text) - LONGEST))
 
 
-def _command(step: Outlined, answers: Mapping[int, str], texts: Mapping[str, str]) -> Command:
-    answer = _json(answers.get(step.number, ""))
+def _command(step: Outlined, answers: Mapping[int, Any], texts: Mapping[str, str]) -> Command:
+    answer = _object(answers[step.number])
     what, digest = step.parts[-1] if step.parts else ("command", "")
     wrote = tuple(label.removeprefix("write ") for label, _ in step.parts[:-1] if label.startswith("write "))
     if "killed" in answer:
         output, ended, good = str(answer["killed"]), "killed its sandbox", False
     elif "missing" in answer:
         output, ended, good = str(answer["missing"]), "not there", False
-    elif "content" in answer:
-        output, ended, good = _decoded(str(answer["content"])), "read", True
+    elif "read" in answer:
+        output, ended, good = str(answer["read"]), "read", True
     else:
         output, good = str(answer.get("output", "")), answer.get("exit_code") == 0
         ended = str(answer.get("ended", ""))
@@ -261,19 +268,40 @@ def _first(text: str) -> str:
     return line if len(line) <= _HEAD else line[: _HEAD - 3] + "..."
 
 
-def _decoded(content: str) -> str:
+def _numbers(span: Span) -> list[int]:
+    return [step.number for step in span.steps]
+
+
+def _cleaned(text: str, clean: Callable[[str], str]) -> Any:
+    """What an answer's JSON says, every text in it without secrets, a file that was read as text; None for no JSON."""
     try:
-        return base64.b64decode(content).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return content
+        value = json.loads(text) if text else None
+        if isinstance(value, dict) and set(value) == {"content"}:
+            value = {"read": base64.b64decode(value["content"]).decode("utf-8", "replace")}
+    except (ValueError, TypeError):
+        return None
+    return _each_text(value, clean)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_each_text(each, change) for each in value]
+    if isinstance(value, dict):
+        return {name: _each_text(each, change) for name, each in value.items()}
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text) if text else {}
+        return _object(json.loads(text)) if text else {}
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

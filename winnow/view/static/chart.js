@@ -19,9 +19,9 @@ function drawCoverage(place) {
       { label: "low", stroke: "transparent", width: 0, points: { show: false }, spanGaps: true, value: (_, value) => share(value) },
       { label: "high", stroke: "transparent", width: 0, points: { show: false }, spanGaps: true, value: (_, value) => share(value) },
       { label: "coverage", stroke: colour("--accent"), width: 2, spanGaps: true, points: points(colour("--accent")), value: (_, value) => share(value) },
-      { label: "law", stroke: colour("--odd"), width: 1.5, dash: [5, 4], spanGaps: true, points: { show: false }, value: (_, value) => share(value) },
+      ...(data.law.some((value) => value !== null) ? [{ label: "law", stroke: colour("--odd"), width: 1.5, dash: [5, 4], spanGaps: true, points: { show: false }, value: (_, value) => share(value) }] : []),
     ],
-  }, [data.k, data.low, data.high, data.value, data.law], place);
+  }, [data.k, data.low, data.high, data.value, ...(data.law.some((value) => value !== null) ? [data.law] : [])], place);
 }
 
 function drawAll() {
