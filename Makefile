@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml requirements.lock
 sandboxes:
 	@sh docker/setup-debian.sh
 
-# What only the tests need: a registry to pull from.
+# What only the tests need: a registry to pull from, a browser for the viewer.
 test-tools: install
 	@sh docker/setup-tests-debian.sh
 
