@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gbnf import Grammar
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import ReplyError, Script, words_form
@@ -22,6 +22,9 @@ STATES = {
     "a winner": {"tests": False, "winner": True},
 }
 
+CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""The machine may have other work to do."""
+
 
 def grammar(form):
     return Grammar(form(Bounds(6, 12)))
@@ -37,6 +40,7 @@ REST = {
 
 
 @pytest.mark.parametrize("state", STATES)
+@CALM
 @given(chance=st.randoms(use_true_random=False))
 def test_a_decision_that_is_drawn_can_be_read(state, chance):
     reply = DECISIONS[state].draw(chance)
@@ -56,6 +60,7 @@ def test_a_winner_that_is_not_shown_is_not_in_it(state, label):
 
 
 @pytest.mark.parametrize("name", REST)
+@CALM
 @given(chance=st.randoms(use_true_random=False))
 def test_what_is_drawn_can_be_read(name, chance):
     drawn, read = REST[name]
