@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from agent import Candidate, Run
 
@@ -65,6 +66,7 @@ def _silent(run: Run | None) -> str:
     return f"{what} on the unfixed code{also}"
 
 
+@lru_cache(maxsize=256)
 def _plain(patch: str) -> str:
     lines = (line for line in patch.strip("\n").split("\n") if not line.startswith("index "))
     return "\n".join(_HUNK.sub(r"\1", line) for line in lines)

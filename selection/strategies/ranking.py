@@ -43,7 +43,8 @@ def by_criteria(
         values = tuple(-criterion.value for criterion in seen[candidate.id])
         return standing(candidate, evidence), values, last_resort(candidate)
 
-    order = sorted(evidence.candidates, key=place)
+    places = {candidate.id: place(candidate) for candidate in evidence.candidates}
+    order = sorted(evidence.candidates, key=lambda candidate: places[candidate.id])
     worst = NOT_KNOWN_TO_APPLY if unknown_may_win else APPLIES
     ranked = tuple(
         Ranked(
@@ -55,7 +56,7 @@ def by_criteria(
         for candidate in order
     )
     chosen = ranked[0].candidate if ranked and ranked[0].worth else None
-    tied = tuple(c.id for c in order if place(c)[:2] == place(order[0])[:2]) if chosen else ()
+    tied = tuple(c.id for c in order if chosen and places[c.id][:2] == places[order[0].id][:2])
     return Ranking(
         ranked, chosen, _why(order, ranked, chosen, evidence, seen), missing(evidence, uses), tied=tied
     )

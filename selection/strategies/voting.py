@@ -10,7 +10,7 @@ characters; then the id, numbers in it by their value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent import Candidate
@@ -35,13 +35,14 @@ def most_votes(evidence: Evidence) -> Ranking:
 
 def top_shortlist(evidence: Evidence, keep: int = 3) -> tuple[str, ...]:
     """The best `keep` candidates by votes that are worth choosing, each patch once: what the machine is shown."""
-    order = _ordered(evidence, None)
+    order = _ordered(evidence, {c.id: _rule(c, evidence, None) for c in evidence.candidates})
     same = _same_as(order)
     return tuple(c.id for c in order if c.id not in same and worth(c, evidence)[0])[:keep]
 
 
 def _ranking(evidence: Evidence, winner: str | None, uses: Sequence[str]) -> Ranking:
-    order = _ordered(evidence, winner)
+    rule = {candidate.id: _rule(candidate, evidence, winner) for candidate in evidence.candidates}
+    order = _ordered(evidence, rule)
     same = _same_as(order)
     ranked = []
     for candidate in order:
@@ -52,13 +53,12 @@ def _ranking(evidence: Evidence, winner: str | None, uses: Sequence[str]) -> Ran
             reasons = ("the selection machine's winner", *reasons)
         ranked.append(Ranked(candidate.id, votes_of(candidate.id, evidence), good, reasons))
     chosen = ranked[0].candidate if ranked and ranked[0].worth else None
-    first = _rule(order[0], evidence, winner) if chosen else None
     return Ranking(
         tuple(ranked),
         chosen,
         why_chosen(evidence, order, same, winner),
         missing(evidence, uses),
-        tied=tuple(c.id for c in order if chosen and _rule(c, evidence, winner) == first),
+        tied=tuple(c.id for c in order if chosen and rule[c.id] == rule[chosen]),
     )
 
 
@@ -71,10 +71,10 @@ def _winner(evidence: Evidence) -> str | None:
     return named.id if named is not None and worth(named, evidence)[0] else None
 
 
-def _ordered(evidence: Evidence, winner: str | None) -> list[Candidate]:
+def _ordered(evidence: Evidence, rule: Mapping[str, tuple[int, bool, int]]) -> list[Candidate]:
     """Every candidate, best first, in the order that this file states."""
 
-    return sorted(evidence.candidates, key=lambda c: (*_rule(c, evidence, winner), *last_resort(c)))
+    return sorted(evidence.candidates, key=lambda c: (*rule[c.id], *last_resort(c)))
 
 
 def _rule(candidate: Candidate, evidence: Evidence, winner: str | None) -> tuple[int, bool, int]:
