@@ -15,8 +15,6 @@ from .task import Recipe, Snapshot, Task
 if TYPE_CHECKING:
     from .datasets import BadRow, Dataset, DatasetError, Pick, dataset_schemas, folder_name, read_dataset
     from .detection import Overrides, detect
-    from .groundwork import Anew, Groundwork
-    from .groundwork_files import GroundworkFiles
     from .grading import (
         Findings,
         Gold,
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
         patch_digest,
         test_machinery,
     )
+    from .groundwork import Anew, Groundwork
+    from .groundwork_files import GroundworkFiles
     from .history import NotSealed, verify_sealed
     from .instance import Instance, Reference
     from .issue_text import IssueError, read_issue

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from agent import Ending
 from store import Store
 
-from .batch_issues import IssueState, put_state
+from .batch_issues import IssueState, put_state, stored_configuration
 from .configuration import WrongConfiguration, nearest
 
 REFUSED_CALL = '{"error": "BudgetSpent"'
@@ -47,5 +47,14 @@ def redo(store: Store, run: str, endings: Collection[Ending]) -> int:
         for task, trajectory, answers in made_again:
             store.set_aside(run, task, trajectory, answers=answers)
         for task in dict.fromkeys(task for task, _, _ in made_again):
+            if stored_configuration(store, run).attempts == "auto":
+                _forget_weighings(store, run, task)
             asyncio.run(put_state(store, run, task, IssueState(since=0.0)))
     return len(made_again)
+
+
+def _forget_weighings(store: Store, run: str, task: str) -> None:
+    """Set aside how the task's attempts were weighed, and that there should be no more: they are others by now."""
+    names = [row.trajectory for row in store.trajectories(run, task) if row.trajectory.startswith("weigh-")]
+    for name in (*names, "way"):
+        store.set_aside(run, task, name)

@@ -225,6 +225,10 @@ class Configuration(BaseModel):
                 "attempts cannot be auto where the way is {way}, whose attempts build on each other: say a number",
                 {"way": self.way},
             )
+        if self.attempts == "auto" and self.mixture.members and self.mixture.by == "bandit":
+            raise PydanticCustomError(
+                "attempts", "attempts cannot be auto where a bandit shares them out: say a number, or share"
+            )
         return self
 
 

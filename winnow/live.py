@@ -24,7 +24,8 @@ _SENTENCES = 1000
 class BatchView:
     """Receives what a batch tells and shows it. Use it as a context manager.
 
-    lines: how the issues stand when the session begins (live_picture.lines_of). budget_usd: of the run.
+    lines: how the issues stand when the session begins (live_picture.lines_of). attempts: of each issue; auto: at
+    most so many. budget_usd: of the run.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class BatchView:
         attempts: int,
         budget_usd: float | None = None,
         quiet: bool = False,
+        auto: bool = False,
     ):
         self._console = console
         self._quiet = quiet
-        self._picture = Picture(lines, attempts, budget_usd)
+        self._picture = Picture(lines, attempts, budget_usd, auto=auto)
         self._began = time.monotonic()
         self._to_do = sum(not line.state.settled for line in lines.values())
         self._done = 0

@@ -55,8 +55,8 @@ class IssueLine:
 
 @dataclass
 class Picture:
-    """All that is shown. attempts: of each issue. budget: of the run, USD. elapsed, left: seconds, left None where
-    nothing can be said. now: unix time.
+    """All that is shown. attempts: of each issue; auto: at most so many, as many as it needs. budget: of the run, USD.
+    elapsed, left: seconds, left None where nothing can be said. now: unix time.
     """
 
     lines: Mapping[str, IssueLine]
@@ -65,6 +65,7 @@ class Picture:
     elapsed: float = 0.0
     left: float | None = None
     now: float = 0.0
+    auto: bool = False
 
     def render(self, height: int = 40) -> RenderableType:
         """The picture in at most about `height` lines: whoever is at work first, then whoever ended last."""
@@ -103,6 +104,17 @@ class Picture:
             ]
         )
 
+    def _attempts(self, line: IssueLine) -> str:
+        """How many have ended, and of how many: nobody knows where an issue gets as many as it needs."""
+        if not line.endings:
+            return ""
+        ended = line.endings.total()
+        if not self.auto:
+            return f"{ended}/{self.attempts}"
+        return (
+            str(ended) if line.state.stage in (Stage.SELECTION, Stage.OVER) else f"{ended}/≤{self.attempts}"
+        )
+
     def _chosen_lines(self, room: int) -> tuple[Sequence[IssueLine], int]:
         at_work = [line for line in self.lines.values() if line.state.stage in _AT_WORK]
         over = [line for line in self.lines.values() if line.state.stage is Stage.OVER]
@@ -122,7 +134,7 @@ class Picture:
             table.add_row(
                 Text(line.name),
                 Text(said(state), style=_STYLES.get(state.ending, "") if state.ending else ""),
-                f"{line.endings.total()}/{self.attempts}" if line.endings else "",
+                self._attempts(line),
                 f"{state.votes}/{state.tests}" if state.chosen else "",
                 str(line.calls or ""),
                 f"${line.cost:.4f}" if line.cost else "",

@@ -64,8 +64,9 @@ def _picture(store: Store, row: RunRow) -> Picture:
     now = time.time()
     return Picture(
         lines_of(store, row.run),
-        configuration.attempts,
+        configuration.most_attempts,
         configuration.budget.usd,
+        auto=configuration.attempts == "auto",
         elapsed=(row.ended or now) - row.started,
         now=now,
     )
