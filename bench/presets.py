@@ -31,7 +31,7 @@ WINNOW = Path(sys.executable).parent / "winnow"
 @dataclass(frozen=True, slots=True)
 class Took:
     """What one preset took. prompt, completion: tokens, as estimated. cached: share of the prompt tokens in a prefix
-    that was sent before. sandboxes: copies in which something ran. seconds: from first to last step; replies take no time.
+    that was sent before. sandboxes: copies in which something ran. seconds: first to last step; replies take no time.
     """
 
     preset: str

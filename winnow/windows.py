@@ -54,7 +54,7 @@ def window_settings(name: str, said: int | None) -> dict[str, dict[str, int]]:
 
 
 def _file_settings(path: Path, said: Configuration, window: int | None) -> dict[str, Any]:
-    """Settings for a gguf file that Winnow serves. Its window is decided as the run is made, by the memory that is free.
+    """Settings for a gguf file that Winnow serves. Its window is decided as the run is made, by free memory.
 
     Tools are called in text, which a grammar can force. Raises models.Refused where the file cannot be read.
     """
