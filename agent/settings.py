@@ -74,6 +74,10 @@ class AttemptSettings(BaseModel):
     testing_calls: int = Field(default=8, ge=0)
     """Model calls of the testing machine at most; 0 leaves the attempt without a test of its own."""
 
+    needs_test: bool = False
+    """Whether an attempt is given up whose own test does not show the issue on the unfixed code. Other attempts' tests
+    weigh its patch otherwise, so it is not hopeless."""
+
     editing_calls: int = Field(default=8, ge=1)
     """Model calls of the editing machine at most."""
 
