@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
 
-.PHONY: demo test lint bench soak install sandboxes test-tools lock clean
+.PHONY: demo test lint bench soak docs install sandboxes test-tools lock clean
 
 demo: install sandboxes
 	$(BIN)/winnow demo
@@ -50,7 +50,11 @@ sandboxes:
 test-tools: install
 	@sh docker/setup-tests-debian.sh
 
-# The lock names no index and is good for every platform; uv is not a dependency of Winnow.
+# The docs as a site, in build/site.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The lock names no index and is good for every platform.
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
