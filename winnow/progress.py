@@ -13,7 +13,7 @@ from rich.text import Text
 
 from store import Step
 
-from .batch_issues import IssueState
+from .batch_issues import IssueState, Stage
 from .clock import clock
 from .pen import Observer
 
@@ -198,6 +198,8 @@ class Progress:
 
     def _left(self, elapsed: float) -> float | None:
         """Seconds still to go, judged by the attempts that have ended; None before the first and after the last."""
+        if self._stage == Stage.SELECTION:  # as many as were needed are made
+            return None
         done = sum(1 for name in self._ended if name.startswith("attempt"))
         return elapsed * (self._attempts - done) / done if 0 < done < self._attempts else None
 
