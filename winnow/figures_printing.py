@@ -65,6 +65,7 @@ def _attempts(summary: Summary) -> str:
         (attempts.not_gradable, NOT_GRADED),
         (attempts.ended_by_world, "ended by the world (no result: resume tries them again)"),
         (attempts.not_ended, "not ended"),
+        (attempts.not_needed, "stopped, since others had finished"),
         (summary.issues_without_attempt, "issues without any candidate"),
     ):
         if number:

@@ -10,7 +10,7 @@ from statistics import median
 from agent import Ending
 from selection import Reliability, reliability
 
-from .attempts import NOT_GRADED, OWN, WORLD, fault_of
+from .attempts import NOBODY, NOT_GRADED, OWN, WORLD, fault_of
 from .figures import Figures, figures
 from .figures_gather import Attempt, Facts, Issue, add, natural
 
@@ -30,6 +30,7 @@ class Attempts:
     graded: int
     ungraded: int
     not_gradable: int
+    not_needed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Mind:
-    """What one of several models of a run did and took: a member of a mixture, the run's own model, that of the context.
+    """What one of several models of a run did and took: a mixture's member, the run's own model, that of the context.
 
-    candidates: made by it; graded, resolved: of them. cost in USD of the calls with a known price; unpriced: calls without one.
+    candidates: made by it; graded, resolved: of them. cost in USD of the calls with a known price; unpriced: calls
+    without one.
     """
 
     name: str
@@ -249,6 +251,7 @@ def _attempts(attempts: Sequence[Attempt]) -> Attempts:
         results=len(results),
         ended_by_world=sum(fault_of(a.ending, a.is_result) == WORLD for a in attempts),
         not_ended=sum(a.ending is None for a in attempts),
+        not_needed=sum(fault_of(a.ending, a.is_result) == NOBODY for a in attempts),
         empty=sum(a.empty for a in results),
         graded=sum(a.counts for a in results),
         ungraded=sum(not a.verdict and not a.empty for a in results),

@@ -90,7 +90,7 @@ def test_the_first_waves_summaries_and_matches_are_not_made_again(undisturbed):
 def test_killed_in_the_second_wave_it_asks_the_same_again(undisturbed, tmp_path):
     home, server, _ = undisturbed
     checkout, killed = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
-    kills = ["weigh-first-wave/match/attempt-1/attempt-2/1/0", "attempt-3/agent/1"]
+    kills = ["attempt-3/agent/1"]
     found, steps, in_flight = killed_and_resumed(killed, answer, lambda s: asked(s, checkout), kills)
     assert found == outcome(home.store)
     assert len(server.steps) <= len(steps) <= len(server.steps) + in_flight

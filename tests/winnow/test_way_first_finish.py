@@ -7,22 +7,26 @@ import json
 import pytest
 import toy
 from test_kill import outcome
-from toy_ways import WayServer, by_tools, call, endings, killed_and_resumed, words
+from toy_ways import WayServer, by_tools, call, endings, killed_and_resumed, words, yes
 from winnow_home import Home
 
 from agent import Ending
 from store import open_store
+from winnow.attempts import NOBODY
 from winnow.figures_gather import gather
-from winnow.figures_summary import NOBODY, summarize
+from winnow.figures_summary import summarize
 from winnow.recording import compare, record
 
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("ways-first-finish")]
 
+MORE = ("--attempts", "3", "-o", "selection.judge=true")
 SLOW = "echo still looking; sleep 0.1"
 
 
 def second_is_first(step: str, body: dict) -> dict:
     """Attempt 2 is done after three steps; the others go on looking, each time elsewhere."""
+    if "/execution-free/" in step:
+        return yes(0.8)
     if step.startswith("attempt-2/"):
         return by_tools(step, toy.RIGHT)
     return call("bash", command=f"{SLOW}; echo {step}")
@@ -33,7 +37,7 @@ def undisturbed(tmp_path_factory) -> tuple[Home, WayServer, object]:
     folder = tmp_path_factory.mktemp("first-finish")
     checkout, home = toy.make_repository(folder / "repo"), Home(folder / "home")
     with WayServer(second_is_first) as server:
-        done = home.run(*words(server, checkout, "first-finish", "--attempts", "3"))
+        done = home.run(*words(server, checkout, "first-finish", *MORE))
     assert done.returncode == 0, done.stderr
     return home, server, done
 
@@ -56,7 +60,8 @@ def test_who_was_stopped_is_no_wrong_answer_and_not_the_worlds_fault(undisturbed
     with open_store(home.store) as store:
         [run] = [row.run for row in store.runs()]
         summary = summarize(gather(store, run))
-    assert (summary.attempts.all, summary.attempts.results, summary.attempts.ended_by_world) == (3, 1, 0)
+    counted = summary.attempts
+    assert (counted.all, counted.results, counted.ended_by_world, counted.not_needed) == (3, 1, 0, 2)
     assert [(row.ending, row.attempts) for row in summary.endings if row.fault == NOBODY] == [
         ("not needed", 2)
     ]
@@ -91,8 +96,8 @@ def test_killed_before_and_after_somebody_was_first_it_comes_to_the_same_end(und
     found, steps, in_flight = killed_and_resumed(
         killed,
         second_is_first,
-        lambda server: words(server, checkout, "first-finish", "--attempts", "3"),
-        ["attempt-2/agent/1", "attempt-2/agent/2"],
+        lambda server: words(server, checkout, "first-finish", *MORE),
+        ["attempt-2/agent/1", "/execution-free/"],
     )
     expected = outcome(home.store)
     own = lambda steps: {k: v for k, v in steps.items() if k.startswith(("attempt-2/", "selection"))}  # noqa: E731
@@ -114,13 +119,25 @@ def test_where_too_few_finish_all_that_were_made_stand(tmp_path):
     assert "Chosen: attempt-1" in done.stdout
 
 
-def test_two_finishers_are_waited_for_where_two_are_asked_for(tmp_path):
-    def third_looks(step: str, body: dict) -> dict:
-        return call("bash", command=SLOW) if step.startswith("attempt-3/") else by_tools(step, toy.RIGHT)
+def test_as_many_finishers_as_asked_for_and_what_the_world_ended_is_not_tried_again(tmp_path):
+    """Attempt 1 has no server, attempt 4 goes on looking: two others are enough, and nothing is left to try."""
+
+    def two_can(step: str, body: dict) -> dict:
+        if step.startswith("attempt-1/"):
+            return {"misbehave": "error", "status": 500, "message": "no"}
+        return call("bash", command=SLOW) if step.startswith("attempt-4/") else by_tools(step, toy.RIGHT)
 
     checkout, home = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
-    with WayServer(third_looks) as server:
-        asked = words(server, checkout, "first-finish", "--attempts", "3", "-o", "first_finish.finishers=2")
-        done = home.run(*asked)
+    more = ("--attempts", "4", "-o", "first_finish.finishers=2", "-o", "model.patience=0")
+    with WayServer(two_can) as server:
+        done = home.run(*words(server, checkout, "first-finish", *more))
     assert done.returncode == 0, done.stderr
-    assert endings(home) == {"attempt-1": "finished", "attempt-2": "finished", "attempt-3": "not needed"}
+    assert endings(home) == {
+        "attempt-1": "not needed",
+        "attempt-2": "finished",
+        "attempt-3": "finished",
+        "attempt-4": "not needed",
+    }
+    with open_store(home.store) as store:
+        [row] = store.runs()
+        assert row.status == "finished"
