@@ -227,7 +227,15 @@ def _minds(console: Console, summary: Summary) -> None:
         return
     table = _table("Models", "who")
     graded = any(mind.graded for mind in summary.minds)
-    names = ("candidates", *(("resolved",) if graded else ()), "calls", "prompt", "cached", "completion", "cost")
+    names = (
+        "candidates",
+        *(("resolved",) if graded else ()),
+        "calls",
+        "prompt",
+        "cached",
+        "completion",
+        "cost",
+    )
     for name in names:
         table.add_column(name, justify="right")
     for mind in summary.minds:

@@ -323,7 +323,8 @@ def _saved(issues: Sequence[Issue]) -> Saved | None:
         most=sum(issue.auto["most"] for issue in ended),
         calls=sum(issue.attempt_calls for issue in ended),
         calls_saved=sum(
-            issue.attempt_calls / issue.auto["made"] * (issue.auto["most"] - issue.auto["made"]) for issue in ended
+            issue.attempt_calls / issue.auto["made"] * (issue.auto["most"] - issue.auto["made"])
+            for issue in ended
         ),
         why=dict(Counter(str(issue.auto["why"]) for issue in ended).most_common()),
         given_up=sum(attempt.ending == Ending.GIVEN_UP for issue in ended for attempt in issue.attempts),
