@@ -92,7 +92,7 @@ def show_preset(name: str, *, as_json: bool) -> None:
         )
     console.print("\nsettings that are not the defaults:", highlight=False)
     for key, value in found["settings"].items():
-        console.print(f"  {key} = {json.dumps(value)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {key} = {json.dumps(_short(value))}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _described(name: str) -> dict[str, Any]:
@@ -164,6 +164,15 @@ def _counts(cost: IssueCost) -> dict[str, Any]:
 def _bare(name: str) -> Configuration:
     """The preset's configuration, without a model."""
     return configure(name, {"model": {"name": MODEL}})
+
+
+def _short(value: Any) -> Any:
+    """A setting for people: of a table in a list without what is not said in it."""
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    if isinstance(value, dict):
+        return {key: below for key, below in value.items() if below not in (None, "", False)}
+    return value
 
 
 def _range(calls: Calls) -> str:
