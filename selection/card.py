@@ -210,6 +210,7 @@ def _doubts(name: str, evidence: Evidence, weights: Weights) -> tuple[str, ...]:
 
 def _untested(name: str, evidence: Evidence) -> tuple[str, ...]:
     lines = list(missing(evidence, [kind for kind in KINDS if kind != FACTS]))
+    lines += [f"{what}: {why}" for what, why in sorted(evidence.gaps.items()) if what not in KINDS]
     found = evidence.regressions.get(name)
     if found is not None and found.error:
         lines.append(f"existing tests: {found.error}")

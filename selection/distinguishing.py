@@ -18,6 +18,7 @@ from sandbox import Sandbox
 from .applying import Changed
 from .clusters import same_program
 from .evidence import UNFIXED, Evidence, Test
+from .features import not_failing
 from .material import Labels, labelled, material, render, shown_run
 from .matrix import run_matrix
 from .rates import reproduction_score
@@ -35,9 +36,16 @@ Leaders = Callable[[Evidence], Sequence[str]]
 
 
 def tied_leaders(evidence: Evidence) -> tuple[str, ...]:
-    """The candidates that are worth choosing with the most votes and resolved cases, every program once, by id."""
+    """The candidates that are worth choosing with the most votes and resolved cases, every program once, by id.
+
+    Where none is, because every patch breaks the same existing tests (the issue may ask for that), those that break no
+    others.
+    """
     firsts = {group[0] for group in same_program(evidence)}
     fit = [c for c in evidence.candidates if c.id in firsts and worth(c, evidence)[0]]
+    if not fit:
+        unbroken = not_failing(evidence)
+        fit = [c for c in evidence.candidates if c.id in firsts and c.id in unbroken]
     scores = {c.id: (votes_of(c.id, evidence), reproduction_score(c.id, evidence) or 0) for c in fit}
     best = max(scores.values(), default=None)
     order = [name for group in same_program(evidence) for name in group]

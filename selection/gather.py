@@ -113,8 +113,11 @@ def generated_tests(candidates: Sequence[Candidate]) -> tuple[Test, ...]:
 
 
 def example_of(evidence: Evidence, shortlist: Sequence[str]) -> Test | None:
-    """The test that the machine is shown: of those that count, the one that most of the shortlist pass, then by id."""
-    tests, _ = counting(evidence)
+    """The test that the machine is shown: of those that count, the one that most of the shortlist pass, then by id.
+
+    Only of attempts' own: whoever wrote a distinguishing test had seen the patches.
+    """
+    tests = [test for test in counting(evidence)[0] if test.origin == "attempt"]
 
     def place(test: Test) -> tuple[object, ...]:
         return -sum(passes(evidence.cells.get((name, test.id))) for name in shortlist), id_order(test.id)
@@ -335,7 +338,7 @@ async def _judge(work: _Work, evidence: Evidence) -> Evidence:
 
 
 async def _tournament(work: _Work, evidence: Evidence) -> Evidence:
-    """Summaries of those who play, then their matches. Of a patch alone a summary would say nothing that it does not."""
+    """Summaries of those who play, then their matches. A summary of a patch alone would say nothing new."""
     if not work.settings.tournament:
         return evidence
     players = play(evidence).rounds
@@ -360,8 +363,10 @@ async def _tournament(work: _Work, evidence: Evidence) -> Evidence:
 def _unseen(work: _Work, evidence: Evidence) -> Evidence:
     """With a word on candidates whose trajectory a judge would have been shown, had it been known."""
     seen = {name for name, trajectory in work.trajectories.items() if trajectory.turns}
-    without = [c.id for c in evidence.candidates if c.patch.strip() and c.id not in seen]
-    return _with_gap(evidence, "trajectories", f"not known of {', '.join(without)}" if without else "")
+    known = [c.id for c in evidence.candidates if c.patch.strip()]
+    without = [name for name in known if name not in seen]
+    who = "any candidate" if len(without) == len(known) else ", ".join(without)
+    return _with_gap(evidence, "trajectories", f"not known of {who}" if without else "")
 
 
 def _with_gap(evidence: Evidence, kind: str, why: str) -> Evidence:

@@ -83,6 +83,14 @@ def test_who_is_tied(tied):
     assert tied_leaders(Evidence(())) == tied_leaders(Evidence((Candidate("a", "+x"),))) == ()
 
 
+def test_where_all_break_one_test_those_that_break_no_other_are_tied(tied):
+    """An issue may ask for that: then it says nothing between them."""
+    broken = {name: Regression(("t",), known=9) for name in tied.applies}
+    assert tied_leaders(replace(tied, regressions=broken)) == ("attempt-1", "attempt-2")
+    broken["attempt-2"] = Regression(("t", "u"), known=9)
+    assert tied_leaders(replace(tied, regressions=broken)) == ("attempt-1",)
+
+
 @pytest.mark.overlay
 @in_session
 async def test_a_test_that_tells_them_apart_decides_and_is_a_test_like_any_other(ask, tied, base):
