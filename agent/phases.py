@@ -45,6 +45,14 @@ class PhaseSettings(BaseModel):
     judge_samples: int = Field(default=5, ge=1)
     """Answers from which P(YES) is counted where the server gives no log-probabilities."""
 
+    def tree_tokens(self, patches: PatchSettings) -> int:
+        """Tokens of the tree: at most half of the window."""
+        return min(self.listing_tokens, patches.context_window // 2)
+
+    def shown_chars(self, patches: PatchSettings) -> int:
+        """Characters of files: at most what half of the window takes, at three characters a token."""
+        return min(self.files_chars, patches.context_window * 3 // 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -102,7 +110,7 @@ async def find(
     material = {
         "issue": shown_issue(task.issue, patches.issue_chars),
         "languages": task.recipe.languages,
-        "tree": structure(known, settings.listing_tokens, named_in(task.issue, known)),
+        "tree": structure(known, settings.tree_tokens(patches), named_in(task.issue, known)),
         "before": before.text if before else "",
         "files": files,
         "most": settings.files,

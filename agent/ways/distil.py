@@ -49,7 +49,9 @@ async def distil(
         return made
     guidance = ""
     if told:
-        guidance = _guidance(await means.weigh("first-wave", made), made, settings)
+        weighed = await means.weigh("first-wave", made)
+        # A third of the window at most, at three characters a token: the attempts need the rest for themselves.
+        guidance = cut_middle(_guidance(weighed, made, settings), tools.context_window)
     second = await together(
         [
             numbered(by_tools(means, tools, guidance=guidance), range(first + 1, first + told + 1)),

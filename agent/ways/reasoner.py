@@ -61,7 +61,7 @@ async def _phase(
     patches: PatchSettings,
 ) -> list[Finding]:
     """The best candidates of a phase, each from one of those of the phase before, in turn."""
-    starts = [(one, await _files(means, phase, one, settings)) for one in before]
+    starts = [(one, await _files(means, phase, one, settings, patches)) for one in before]
 
     async def candidate(number: int) -> Finding | None:
         start, files = starts[(number - 1) % len(starts)]
@@ -82,14 +82,14 @@ async def _phase(
 
 
 async def _files(
-    means: Means, phase: Phase, before: Finding | None, settings: ReasonerSettings
+    means: Means, phase: Phase, before: Finding | None, settings: ReasonerSettings, patches: PatchSettings
 ) -> list[tuple[str, str]]:
     """What a candidate is shown of the repository: nothing but names at first."""
     if phase is UNDERSTAND:
         return []
     if before is None:
         return shown_files(await means.context())
-    return shown_texts(means.task, before.paths, settings.files_chars)
+    return shown_texts(means.task, before.paths, settings.shown_chars(patches))
 
 
 async def _opening(
@@ -98,6 +98,6 @@ async def _opening(
     """The question for a patch from one localisation."""
     if found is None:
         return patch_opening(means.task, shown_files(await means.context()), patches)
-    files = shown_texts(means.task, found.paths, settings.files_chars)
+    files = shown_texts(means.task, found.paths, settings.shown_chars(patches))
     system, _ = patch_opening(means.task, files, patches)
     return system, Message("user", render("phase_patch", found=found.text))

@@ -53,7 +53,8 @@ async def refine(
         if _content(weighed, settings):
             means.tell(f"{weighed.order[0]} is {weighed.sure:.0%} sure: no further attempt is made.")
             break
-        guidance = _guidance(weighed, made, settings)
+        # A third of the window at most, at three characters a token: the attempt needs the rest for itself.
+        guidance = cut_middle(_guidance(weighed, made, settings), tools.context_window)
     return made
 
 
