@@ -87,6 +87,8 @@ class ModelSettings(BaseModel):
     """Of a gguf file that Winnow serves: tokens of each slot; None: what the model was trained for and memory holds."""
     slots: int = Field(2, ge=1)
     """Of a gguf file that Winnow serves: conversations that are answered at once; each has a window in memory."""
+    threads: int | None = Field(None, ge=1)
+    """Of a gguf file that Winnow serves: processors that compute; None: all. Where they are busy, fewer are faster."""
     grammar: Literal["auto", "always", "never"] = "auto"
     """Whether replies are kept to the form that can be read by a grammar (docs/local.md). auto: those of gguf files;
     always: of any model, whose server must be llama.cpp's, or take its grammars."""
@@ -203,8 +205,10 @@ class Configuration(BaseModel):
 
     @property
     def weighed_by(self) -> SelectionSettings:
-        """How candidates are weighed in the middle. Only to see whether more are needed, nobody is asked to choose."""
-        if self.weighing is None and self.attempts == "auto":
+        """How candidates are weighed in the middle. Only to see how many, or whose, are needed, nobody is asked to
+        choose.
+        """
+        if self.weighing is None and (self.attempts == "auto" or self.mixture.by == "bandit"):
             return self.selection.model_copy(update={"machine": "off", "tournament": False, "extra_tests": 0})
         return self.weighing or self.selection
 
@@ -224,10 +228,6 @@ class Configuration(BaseModel):
                 "attempts",
                 "attempts cannot be auto where the way is {way}, whose attempts build on each other: say a number",
                 {"way": self.way},
-            )
-        if self.attempts == "auto" and self.mixture.members and self.mixture.by == "bandit":
-            raise PydanticCustomError(
-                "attempts", "attempts cannot be auto where a bandit shares them out: say a number, or share"
             )
         return self
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from agent.ways.archon import LayerSettings
-from agent.ways.mixture import MemberSettings
+from agent.ways.archon import ArchonSettings, LayerSettings
+from agent.ways.mixture import MemberSettings, MixtureSettings
 from store import Store
 
 from .configuration import Configuration, WrongConfiguration, nearest, sentence_on
@@ -70,6 +70,11 @@ def settings_of(configuration: Configuration, member: MemberSettings, turn: int 
         return type(base).model_validate({**base.model_dump(), **window, **own})
     except ValidationError as error:
         raise WrongConfiguration(f"mixture, {member.name}: {sentence_on(error, type(base))}") from None
+
+
+def alone(configuration: Configuration) -> Configuration:
+    """The configuration for weighing what was made: the run's model is asked, and no member."""
+    return configuration.model_copy(update={"mixture": MixtureSettings(), "archon": ArchonSettings()})
 
 
 def settings_in_layer(configuration: Configuration, layer: LayerSettings) -> BaseModel:

@@ -24,6 +24,7 @@ from .groundwork import JournaledGroundwork, groundwork_files
 from .journaled_model import JournaledModel
 from .journaled_sandbox import JournaledSandbox
 from .minds import Minds
+from .mixing import alone
 from .paths import sandboxes_folder
 from .pen import Pen
 from .select_issues import candidates_of, stored_evidence
@@ -76,7 +77,7 @@ async def gather_run(
     with store.lease(run):
         await asyncio.to_thread(clean, sandboxes_folder(), run=run)
         backend = backend_of(settings, run)
-        minds = Minds(asked.configuration, store.totals(run), tell) if asked.model else None
+        minds = Minds(alone(asked.configuration), store.totals(run), tell) if asked.model else None
         try:
             if lacks := await backend.lacks():
                 tell("not given here: " + " ".join(lacks))

@@ -154,6 +154,60 @@ def test_a_bandits_run_that_was_killed_comes_to_the_same_end(tmp_path):
         assert (good, bad)[name == "openai/good"] == 0 and good + bad == list(made.values()).count(name)
 
 
+def by_agent(body: dict) -> dict:
+    """What a model says to each of the three agents."""
+    branch, index = body["step"].split("/")[1:]
+    if branch == "agent":
+        return message("good", int(index))
+    if branch == "patch":
+        edit = f"<<<<< EDIT names.py\n===== FIND\n{toy.OLD}\n===== REPLACE\n{toy.LOUD}\n>>>>> END\n"
+        return {"content": edit, "cached": 0}
+    return {"content": toy.reply(body["step"], body["messages"]), "cached": 0}
+
+
+class AgentServer(MemberServer):
+    """Answers whatever agent asks."""
+
+    def _reply(self, body):
+        super()._reply({**body, "model": "good"})
+        return by_agent(body)
+
+
+def test_different_agents_feed_one_selection(home, tmp_path):
+    checkout = toy.make_repository(tmp_path / "repo")
+    members = [{"name": name, "agent": name} for name in ("codemonkeys", "tools", "samples")]
+    with AgentServer() as server:
+        mixed = ["-o", "mixture.members=" + json.dumps(members), "--attempts", "3"]
+        done = home.run(*solve(server, checkout, "-m", "openai/toy", *mixed))
+        assert done.returncode == 0, done.stderr
+    with open_store(home.store) as store:
+        [run] = [row.run for row in store.runs()]
+        [task] = store.task_names(run)
+        [evidence] = store.results(run, task, "evidence")
+    patches = {c["id"]: c["patch"] for c in json.loads(evidence.body)["candidates"]}
+    made_by = members_in(home.store)
+    lines = {"codemonkeys": toy.RIGHT, "tools": toy.RIGHT, "samples": toy.LOUD}
+    assert set(made_by.values()) == lines.keys() and patches.keys() == made_by.keys()
+    assert all(lines[member] in patches[name] for name, member in made_by.items())
+
+
+def test_a_way_that_takes_one_model_says_so_before_anything_is_made(home, tmp_path):
+    checkout = toy.make_repository(tmp_path / "repo")
+    words = [
+        "-m",
+        "openai/a",
+        "-m",
+        "openai/b",
+        "--preset",
+        "evoscale",
+        "--api-base",
+        "http://127.0.0.1:9/v1",
+    ]
+    done = home.run("solve", str(checkout), "--issue", "x", "--sandbox", "overlay", *words)
+    assert done.returncode == 2 and "takes one model" in done.stderr and "Traceback" not in done.stderr
+    assert not list(home.folder.glob("worlds/*"))
+
+
 def test_temperatures_of_a_plain_run_are_taken_in_turn(home, tmp_path):
     checkout = toy.make_repository(tmp_path / "repo")
     with MemberServer() as server:
