@@ -115,6 +115,48 @@ def test_it_goes_on_where_they_do_not_agree_to_the_most(tmp_path):
     assert kept(home) == {"made": 3, "most": 3, "why": "most"}
 
 
+class HardOn(ToyServer):
+    """The toy's server, which fails whatever attempt 2 asks for, as long as `hard` is set."""
+
+    hard = True
+
+    def arrived(self, body, headers, path):
+        call, said = super().arrived(body, headers, path)
+        if self.hard and body["step"].startswith("attempt-2/"):
+            said = {"misbehave": "error", "status": 503}
+        return call, said
+
+
+def test_an_attempt_that_comes_late_changes_nothing_that_was_decided(tmp_path):
+    checkout = toy.make_repository(tmp_path / "repo")
+    home = Home(tmp_path / "home")
+    with HardOn(reply=agreeing) as server:
+        options = (*AGREEMENT_ALONE, "auto.least=3", "model.patience=0", "auto.sure=0.8")
+        done = home.run(*arguments(server, checkout, *options))
+        assert done.returncode == 0, done.stdout + done.stderr
+        # The two others agree: 0.875, enough here.
+        assert kept(home) == {"made": 3, "most": 6, "why": "agreement"}
+        first = outcome(home.store)
+        assert first["endings"]["attempt-2"][:2] == ("model unreachable", False)
+        server.hard = False
+        assert home.run("resume", *_runs(home.store)).returncode == 0
+        ended = outcome(home.store)
+        assert ended["endings"]["attempt-2"][:2] == ("finished", True)
+        assert kept(home) == {"made": 3, "most": 6, "why": "agreement"}
+        assert first["steps"].items() <= ended["steps"].items()
+        weighed = {step for step in ended["steps"] if step.startswith(("weigh-", "way/"))}
+        assert weighed and weighed <= first["steps"].keys()
+
+
+def test_it_stays_within_the_budget(tmp_path):
+    checkout = toy.make_repository(tmp_path / "repo")
+    home = Home(tmp_path / "home")
+    with ToyServer() as server:
+        done = home.run(*arguments(server, checkout, *AGREEMENT_ALONE), "--budget", "0.004")
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert kept(home) == {"made": 2, "most": 6, "why": "budget"}
+
+
 def test_a_way_that_builds_on_its_attempts_has_no_such_number(tmp_path):
     home = Home(tmp_path / "home")
     done = home.run(
