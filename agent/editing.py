@@ -7,12 +7,12 @@ done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from environments import Task
-from models import Message, Model
+from models import Message, Model, ReplyForm
 from sandbox import Sandbox
 
 from .blocks import ReplyError, read_blocks
@@ -31,8 +31,6 @@ from .showing import shown_run
 from .testing import Tested, normaliser
 
 AT = "editing"
-_FIRST, _AGAIN = reply_form(EDIT_BLOCKS, "TEST"), reply_form(EDIT_BLOCKS, "TEST", "DONE")
-"""The replies that can be read: it is done only where an edit was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,11 @@ async def write_edit(
             left=talk.left,
         )
     )
+    first, again = _forms(await asyncio.to_thread(task.snapshot.files))
     ending, detail = Ending.FINISHED, ""
     try:
         while True:
-            reply = await talk.ask(_AGAIN if state.patch else _FIRST)
+            reply = await talk.ask(again if state.patch else first)
             try:
                 step = _read(reply, may_finish=bool(state.patch))
                 if isinstance(step, Done):
@@ -116,6 +115,14 @@ def opening(task: Task, context: Context, settings: AttemptSettings) -> Message:
         files=[(file.path, shown_file(file.text)) for file in context.files],
     )
     return Message("system", text, cache=True)
+
+
+def _forms(paths: Iterable[str]) -> tuple[ReplyForm, ReplyForm]:
+    """The replies that can be read, before and after an edit was applied: only then it can be done."""
+    known = sorted(paths)
+    arguments = {"EDIT": known, "DELETE": known}
+    before = reply_form(EDIT_BLOCKS, "TEST", arguments=arguments)
+    return before, reply_form(EDIT_BLOCKS, "TEST", "DONE", arguments=arguments)
 
 
 def _read(reply: str, may_finish: bool) -> Done | Script | list[Edit]:

@@ -8,6 +8,7 @@ model that never comes to an end by itself comes to one.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from models import Bounds, ReplyForm
 
@@ -15,9 +16,26 @@ from .blocks import FORMS, Form
 
 MOST_BLOCKS = 8
 """Blocks of a reply that may have several (edits)."""
+_MOST_NAMES = 500
+"""Alternatives of a line or an argument: with more, a grammar takes longer than the model."""
 _INTERPRETERS = ("python3", "python", "bash", "sh", "node", "ruby", "perl", "php", "lua", "julia", "Rscript")
 _CONTROL = r"\x00-\x08\x0A-\x1F\x7F"
 _SPACES = r"\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\uFEFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What lines and arguments may say, by the name of a block or of a divider in it.
+
+    first: of the first line. only: of each line, of which there is at least one. heads: each line is one of these, with
+    more after a colon or not. arguments: on a block's first line. Where there are very many, anything may be said: a
+    grammar of thousands of names is slow, and readers say what they miss.
+    """
+
+    first: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    heads: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    arguments: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def reply_form(
@@ -25,18 +43,16 @@ def reply_form(
     forms: Mapping[str, Form] = FORMS,
     first_lines: Mapping[str, Sequence[str]] | None = None,
     only_lines: Mapping[str, Sequence[str]] | None = None,
+    line_heads: Mapping[str, Sequence[str]] | None = None,
+    arguments: Mapping[str, Sequence[str]] | None = None,
 ) -> ReplyForm:
-    """The form of a reply that holds one of these blocks; of a tuple's one or more.
-
-    first_lines: what the first line of a block may be, by its name; only_lines: what each of its lines may be, of which
-    there is at least one.
-    """
-    firsts, onlys = first_lines or {}, only_lines or {}
+    """The form of a reply that holds one of these blocks; of a tuple's one or more. For the rest see `Known`."""
+    known = Known(*(_some(said or {}) for said in (first_lines, only_lines, line_heads, arguments)))
 
     def grammar(bounds: Bounds) -> str:
         groups = [(choice,) if isinstance(choice, str) else choice for choice in choices]
-        rules = [f"{_id(name)} ::= {_block(name, forms[name], firsts.get(name, ()), onlys.get(name, ()))}"
-                 for name in dict.fromkeys(name for group in groups for name in group)]  # fmt: skip
+        names = dict.fromkeys(name for group in groups for name in group)
+        rules = [f"{_id(name)} ::= {_block(name, forms[name], known)}" for name in names]
         root = " | ".join(
             _group(group, isinstance(c, tuple)) for group, c in zip(groups, choices, strict=True)
         )
@@ -73,17 +89,30 @@ def _id(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def _block(name: str, form: Form, firsts: Sequence[str], onlys: Sequence[str]) -> str:
-    opening = f'"<<<<< {name} " path' if form.argument else f'"<<<<< {name}"'
+def _some(said: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Those with some words, and not too many. Words that are no plain line are left out: no line could say them."""
+    plain = {name: [w for w in words if w.isprintable() and w == w.strip()] for name, words in said.items()}
+    return {name: words for name, words in plain.items() if 0 < len(words) <= _MOST_NAMES}
+
+
+def _block(name: str, form: Form, known: Known) -> str:
+    opening = f'"<<<<< {name}"'
+    if form.argument:
+        named = f"({_any(known.arguments[name])})" if name in known.arguments else "path"
+        opening = f'"<<<<< {name} " {named}'
     if not form.body:
         return opening
-    if onlys:
-        body = f'(({_any(onlys)}) "\\n"){{1,{len(onlys)}}}'
-    elif firsts:
-        body = f'({_any(firsts)}) "\\n" few'
-    else:
-        body = " ".join(f'"===== {word}\\n" {form.content}' for word in form.dividers) or form.content
-    return f'{opening} "\\n" {body} ">>>>> END"'
+    parts = [f'"===== {word}\\n" {_content(word, form, known)}' for word in form.dividers]
+    return f'{opening} "\\n" {" ".join(parts) or _content(name, form, known)} ">>>>> END"'
+
+
+def _content(name: str, form: Form, known: Known) -> str:
+    """Of a block, or of a part of it. name: the block's or the divider's."""
+    if name in known.only:
+        return f'(({_any(known.only[name])}) "\\n"){{1,{len(known.only[name])}}}'
+    if name in known.heads:
+        return f'(({_any(known.heads[name])}) (":" rest)? "\\n"){{1,{len(known.heads[name])}}}'
+    return f'({_any(known.first[name])}) "\\n" few' if name in known.first else form.content
 
 
 def _any(words: Sequence[str]) -> str:

@@ -131,8 +131,11 @@ async def find(
 
 
 async def _found(talk: Conversation, phase: Phase, paths: Sequence[str], settings: PhaseSettings) -> Finding:
+    form = reply_form(
+        phase.block, forms=phase.forms, only_lines={"FILES": paths}, line_heads={"PLACES": paths}
+    )
     while True:
-        reply = await talk.ask(reply_form(phase.block, forms=phase.forms))
+        reply = await talk.ask(form)
         try:
             blocks = read_blocks(reply, phase.forms)
             if len(blocks) > 1:

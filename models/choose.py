@@ -80,6 +80,7 @@ def open_model(
     timeout: float | None = None,
     window: int | None = None,
     slots: int | None = None,
+    threads: int | None = None,
 ) -> Client:
     """The plain client for a model's name, with the price that was given, is listed, or None.
 
@@ -101,7 +102,14 @@ def open_model(
         from .local_model import SLOTS, LocalModel
         from .openai_client import TIMEOUT
 
-        return LocalModel(name, window=window, slots=slots or SLOTS, price=price, timeout=timeout or TIMEOUT)
+        return LocalModel(
+            name,
+            window=window,
+            slots=slots or SLOTS,
+            threads=threads,
+            price=price,
+            timeout=timeout or TIMEOUT,
+        )
     provider, _, model = name.partition("/")
     price = price or known_price(name)
     if provider in LOCAL and model:

@@ -37,10 +37,12 @@ class LocalModel:
         *,
         window: int | None = None,
         slots: int = SLOTS,
+        threads: int | None = None,
         price: Price | None = None,
         timeout: float = TIMEOUT,
     ):
-        """name: the file's path. window: tokens of each of the slots; None: see `fitting_window`. timeout: seconds.
+        """name: the file's path. window: tokens of each slot; None: see `fitting_window`. threads: None: one for
+        each core. timeout: seconds.
 
         Raises Refused: no such file, no gguf, the extra is not installed, not enough memory, too small a window.
         """
@@ -48,6 +50,7 @@ class LocalModel:
         self.price = price or Price(0.0, 0.0)
         self.path = Path(name).expanduser()
         self.slots = slots
+        self.threads = threads
         facts = read_gguf(self.path)
         if find_spec("xllamacpp") is None:
             raise Refused(
@@ -94,7 +97,9 @@ class LocalModel:
                     how = self._server.how_it_ended
                     raise Refused(f"The process that serves {self.path} {how}, {_STARTS} times in a row.")
                 await self.close()
-            self._server = await LocalProcess.begin(self.path.resolve(), self.window, self.slots)
+            self._server = await LocalProcess.begin(
+                self.path.resolve(), self.window, self.slots, self.threads
+            )
             self._client = OpenAIClient(
                 self.name,
                 self.path.name,

@@ -34,10 +34,16 @@ class LocalProcess:
         self._listening = asyncio.ensure_future(self._listen())
 
     @classmethod
-    async def begin(cls, path: Path, window: int, slots: int) -> LocalProcess:
+    async def begin(cls, path: Path, window: int, slots: int, threads: int | None) -> LocalProcess:
         """Start it and wait until it has read the model. window: tokens of each slot. Raises Refused."""
         key = secrets.token_urlsafe(24)
-        asked = {"path": str(path), "window": window, "slots": slots, "cache_mib": _CACHE_MIB}
+        asked = {
+            "path": str(path),
+            "window": window,
+            "slots": slots,
+            "threads": threads,
+            "cache_mib": _CACHE_MIB,
+        }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",

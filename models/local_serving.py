@@ -35,8 +35,8 @@ def main() -> None:
     params.endpoint_slots = False
     params.ui = False
     params.verbosity = 2
-    for name, value in asked.get("more", {}).items():
-        setattr(params, name, value)
+    if asked["threads"]:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = asked["threads"]
     try:
         server = xllamacpp.Server(params)
     except Exception as error:

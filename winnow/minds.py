@@ -59,6 +59,7 @@ class Minds:
                     price=price,
                     window=self._settings.window,
                     slots=self._settings.slots,
+                    threads=self._settings.threads,
                 )
                 self._calls.setdefault(who.server, open_limit(who.name, self._most(who.name)))
         self.of("an issue")  # a missing price is said before anything is started

@@ -10,12 +10,10 @@ from gbnf import Grammar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent import Script, write_block
+from agent import Create, Form, Script, write_block
 from agent.blocks import FORMS, ReplyError, read_blocks
 from agent.context import _ranking, _summary
-from agent.editing import _AGAIN as EDIT_AGAIN
-from agent.editing import _FIRST as EDIT_FIRST
-from agent.editing import Done
+from agent.editing import Done, _forms
 from agent.editing import _read as read_edit
 from agent.grammar import reply_form, tools_form, words_form
 from agent.testing import _AGAIN as TEST_AGAIN
@@ -26,6 +24,7 @@ from agent.tools import TOOLS, Call
 from models import Bounds, Message, Request
 
 PATHS = ["src/a.py", 'odd "name"\\.py', "docs/read me.md"]
+EDIT_FIRST, EDIT_AGAIN = _forms(())
 RELEVANCE = reply_form("RELEVANT", "NOT RELEVANT")
 RANKING = reply_form("RANKING", only_lines={"RANKING": PATHS})
 
@@ -200,3 +199,27 @@ def test_bounds_bound_everything():
             mark in text.replace('"+"', "") for mark in (")*", ")+", "rest*", "rest+", "]*", "]+")
         ), text
     assert "{0,7}" in TEST_FIRST(Bounds(7, 9)) and "{0,9}" in TEST_FIRST(Bounds(7, 9))
+
+
+@CALM
+@given(chance=st.randoms(use_true_random=False))
+def test_names_are_those_that_are_known(chance):
+    before, _ = _forms([*PATHS, "odd\nname.py", " spaced "])
+    edits = grammar(before)
+    read = read_edit(edits.draw(chance), may_finish=False)
+    if isinstance(read, list):
+        assert {edit.path for edit in read if not isinstance(edit, Create)} <= {*PATHS}
+    assert not edits.accepts("<<<<< DELETE src/b.py") and edits.accepts("<<<<< DELETE src/a.py")
+    many = grammar(reply_form("DELETE", arguments={"DELETE": [f"{i}.py" for i in range(501)]}))
+    assert many.accepts("<<<<< DELETE any.py")  # too many to be listed
+
+
+def test_lines_of_a_part_are_those_that_are_known():
+    forms = {"FAULT": Form(dividers=("PLACES", "CHANGE"), content="said")}
+    places = grammar(reply_form("FAULT", forms=forms, line_heads={"PLACES": PATHS}))
+
+    def reply(place):
+        return f"<<<<< FAULT\n===== PLACES\n{place}\n===== CHANGE\nMore.\n>>>>> END"
+
+    assert places.accepts(reply("src/a.py: total")) and places.accepts(reply("src/a.py\ndocs/read me.md"))
+    assert not places.accepts(reply("src/b.py: x")) and not places.accepts(reply("src/a.pyx"))
