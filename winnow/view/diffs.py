@@ -49,12 +49,12 @@ def is_diff(text: str) -> bool:
     return begins.startswith("diff --git ") or (begins.startswith("--- ") and "\n+++ " in begins[:2_000])
 
 
-def read_diff(patch: str) -> Diff:
-    """A unified diff by file. What belongs to no file (words around it) is left out."""
+def read_diff(patch: str, most: int = MOST) -> Diff:
+    """A unified diff by file, `most` lines of it. What belongs to no file (words around it) is left out."""
     lines = patch.split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    shown, left_out = lines[:MOST], max(0, len(lines) - MOST)
+    shown, left_out = lines[:most], max(0, len(lines) - most)
     files = [_file(some) for some in _by_file(shown)]
     return Diff(
         tuple(files), sum(file.added for file in files), sum(file.removed for file in files), left_out

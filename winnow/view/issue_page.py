@@ -32,6 +32,10 @@ from .memory import Memory
 
 GROUPS = 12
 """Different patches that are shown side by side; the others are on their trajectories' pages."""
+BESIDE = 400
+"""Lines of each of these."""
+MATRIX = 60
+"""Candidates and tests of the matrix that are shown."""
 OUTPUT = 50_000
 """Characters of a test's output that are shown."""
 
@@ -145,6 +149,7 @@ class IssuePage:
     more_groups: int
     tests: tuple[TestColumn, ...]
     matrix: tuple[MatrixRow, ...]
+    more_cells: int
     isolation: str
     card: Card | None
     rankings: tuple[Ranked, ...]
@@ -181,6 +186,7 @@ def issue_page(memory: Memory, run: str, task: str) -> IssuePage:
         more_groups=max(0, len(groups) - GROUPS),
         tests=_tests(evidence),
         matrix=_matrix(evidence, own),
+        more_cells=_more_cells(evidence),
         isolation=isolation(evidence),
         card=card_of(evidence, own) if own and evidence.candidates and _about_same(own, evidence) else None,
         rankings=tuple(_rankings(evidence, choices, whole.strategy, grades, gathered=stored is not None)),
@@ -284,7 +290,7 @@ def _groups(
         Group(
             tuple(candidate.id for candidate in group),
             own is not None and any(candidate.id == own.chosen for candidate in group),
-            read_diff(clean(group[0].patch)),
+            read_diff(clean(group[0].patch), BESIDE),
             next((grades[candidate.id] for candidate in group if candidate.id in grades), None),
         )
         for group in distinct(evidence.candidates)
@@ -321,10 +327,18 @@ def _matrix(evidence: Evidence, own: Ranking | None) -> tuple[MatrixRow, ...]:
         MatrixRow(
             name,
             None if name == UNFIXED else votes_of(name, evidence),
-            tuple(_cell(name, test.id, evidence.cells.get((name, test.id))) for test in evidence.tests),
+            tuple(
+                _cell(name, test.id, evidence.cells.get((name, test.id))) for test in evidence.tests[:MATRIX]
+            ),
         )
-        for name in (UNFIXED, *names)
+        for name in (UNFIXED, *names[:MATRIX])
     )
+
+
+def _more_cells(evidence: Evidence) -> int:
+    """Cells of the matrix beyond those that are shown."""
+    candidates, tests = len(evidence.candidates), len(evidence.tests)
+    return (candidates + 1) * tests - (min(candidates, MATRIX) + 1) * min(tests, MATRIX)
 
 
 def _cell(candidate: str, test: str, ran: Run | None) -> Cell:
