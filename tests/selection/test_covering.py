@@ -78,6 +78,31 @@ async def test_touched_tests_are_among_them_and_where_nothing_is_seen_names_deci
     assert files == () and "no test was seen to execute them" in how
 
 
+class Remembering:
+    """Groundwork in memory."""
+
+    def __init__(self):
+        self.pieces = {}
+
+    async def once(self, what, about, make, *, keep=lambda found: True, pick=lambda found: found):
+        name = json.dumps([what, about])
+        made = self.pieces[name] if name in self.pieces else await make()
+        if keep(made):
+            self.pieces[name] = made
+        return pick(made)
+
+
+@pytest.mark.overlay
+@in_session
+async def test_another_issue_that_touches_other_files_runs_nothing(shop, world):
+    known = Remembering()
+    first = await covering_tests(world, shop, ["prices.py"], 9, timeout=300, name="seen", groundwork=known)
+    assert first[0] == ("tests/test_far.py", "tests/test_thread.py")
+    # There is nothing that a run could be made in.
+    files, how = await covering_tests(None, shop, ["shop.py"], 9, timeout=300, name="no", groundwork=known)
+    assert files == ("tests/test_far.py",) and "seen in one run" in how
+
+
 @pytest.mark.overlay
 @in_session
 @pytest.mark.parametrize(
