@@ -81,7 +81,8 @@ def fit(examples: Sequence[Example], priors: Weights) -> Weights:
         raise CannotFit(
             "no kind of evidence in these runs speaks for right candidates: there is nothing to weigh"
         )
-    choices = [(held_out[place], examples[place].right) for place in _best(examples, held_out)]
+    best = _best(examples, held_out)
+    choices = [(held_out[place], examples[place].right) for place in best]
     offset, slope = _calibration(choices, priors, linear)
     issues = len({example.task for example in examples})
     source = f"fitted to {len(examples)} candidates of {issues} issues"
@@ -93,7 +94,7 @@ def fit(examples: Sequence[Example], priors: Weights) -> Weights:
     }
     return Weights(
         priors.intercept, kept, source.capitalize(), digest_of(examples), offset, slope,
-        _figures(examples, choices, priors, linear),
+        _figures(examples, [examples[place].task for place in best], choices, priors, linear),
     )  # fmt: skip
 
 
@@ -174,10 +175,7 @@ def _held_out(
     examples: Sequence[Example], names: Collection[str], priors: Weights, linear: Any
 ) -> list[float]:
     """Log-odds of each example from a fit that has seen no candidate of its issue."""
-    tasks = sorted(
-        {example.task for example in examples}, key=lambda t: hashlib.sha256(t.encode()).hexdigest()
-    )
-    part = {task: place % MOST_PARTS for place, task in enumerate(tasks)}
+    part = _parts(examples)
     said = [0.0] * len(examples)
     for fold in sorted(set(part.values())):
         seen = [example for example in examples if part[example.task] != fold]
@@ -186,6 +184,14 @@ def _held_out(
             if part[example.task] == fold:
                 said[place] = _log_odds(example.values, priors, weights)
     return said
+
+
+def _parts(examples: Sequence[Example]) -> dict[str, int]:
+    """By issue the part of the cross-validation that it is in, the same whatever the order."""
+    tasks = sorted(
+        {example.task for example in examples}, key=lambda t: hashlib.sha256(t.encode()).hexdigest()
+    )
+    return {task: place % MOST_PARTS for place, task in enumerate(tasks)}
 
 
 def _log_odds(values: Values, priors: Weights, fitted: Mapping[str, float] | None = None) -> float:
@@ -223,14 +229,25 @@ def _best(examples: Sequence[Example], said: Sequence[float]) -> list[int]:
 
 
 def _figures(
-    examples: Sequence[Example], choices: Sequence[tuple[float, bool]], priors: Weights, linear: Any
+    examples: Sequence[Example],
+    tasks: Sequence[str],
+    choices: Sequence[tuple[float, bool]],
+    priors: Weights,
+    linear: Any,
 ) -> dict[str, float]:
-    """Of issues held out: the calibration of each choice is that of the others."""
+    """Of issues held out: the calibration of each choice, too, is that of the others. tasks: whose choices they are."""
     by_priors = [_log_odds(example.values, priors) for example in examples]
     theirs = [(by_priors[place], examples[place].right) for place in _best(examples, by_priors)]
+    parts = _parts(examples)
+    by_part = {
+        part: _calibration(
+            [c for t, c in zip(tasks, choices, strict=True) if parts[t] != part], priors, linear
+        )
+        for part in set(parts.values())
+    }
     sure = []
-    for place, (said, _) in enumerate(choices):
-        offset, slope = _calibration([*choices[:place], *choices[place + 1 :]], priors, linear)
+    for task, (said, _) in zip(tasks, choices, strict=True):
+        offset, slope = by_part[parts[task]]
         sure.append(Weights(0.0, {}, offset=offset, slope=slope).probability(said))
     return {
         "candidates": len(examples),

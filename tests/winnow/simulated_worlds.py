@@ -220,7 +220,6 @@ USUAL = (
     World("poor generated tests", valid=0.2),
     World("generated tests", valid=0.4),
     World("good generated tests", valid=0.8, lenient=0.15),
-    World("generated tests, wrong ones agree", valid=0.4, same_right=0.1, same_wrong=0.8),
     World("generated tests, hard issues", valid=0.4, right=0.15),
     World("poor judge", valid=0.4, judge=0.3),
     World("judge", valid=0.4, judge=1.0),
@@ -241,6 +240,7 @@ ONE_SIDED = (
         "all agree on one mistake", valid=None, same_right=0.0, same_wrong=1.0, alike=0.0, wrong_breaks=0.6
     ),
     World("existing tests, wrong ones agree", same_right=0.1, same_wrong=0.8),
+    World("generated tests, wrong ones agree", valid=0.4, same_right=0.1, same_wrong=0.8),
     World("existing tests are wrong", right_breaks=0.5, wrong_breaks=0.2),
 )
 """Where one kind is worth all others, or speaks for the wrong ones."""
