@@ -111,6 +111,9 @@ def test_every_candidate_is_ranked_once_and_the_best_is_chosen_where_it_may_be(g
         assert worths == sorted(worths, reverse=True)
         assert (ranking.chosen is None) == (not any(worths)), name
         assert ranking.why and all(ranked.reasons for ranked in ranking.order)
+        tied = list(ranking.tied)
+        assert [ranked.candidate for ranked in ranking.order[: len(tied)]] == tied
+        assert bool(tied) == (ranking.chosen is not None)
         if ranking.chosen:
             assert ranking.order[0].candidate == ranking.chosen
             winner = next(c for c in given_evidence.candidates if c.id == ranking.chosen)
@@ -175,6 +178,15 @@ def evidence_of(votes: dict[str, int], *, patches: dict[str, str] | None = None,
         regressions=dict.fromkeys(votes, Regression(known=5, passed=5)),
         machine=machine,
     )
+
+
+def test_those_that_only_the_last_resort_tells_apart_are_named():
+    found = evidence_of({"a": 3, "b": 2, "c": 3, "d": 3}, patches={"d": "x" * 99})
+    assert most_votes(found).tied == ("a", "c", "d") and most_votes(found).chosen == "a"
+    assert STRATEGIES["regression"](found).tied == ("a", "b", "c", "d")
+    assert STRATEGIES["regression"](replace(found, applies={"a": True})).tied == ("a",)
+    decided = replace(found, machine=MachineChoice("d", "why", ("a", "d")))
+    assert codemonkeys(decided).tied == ("d",)
 
 
 def order(ranking) -> list[str]:
