@@ -27,7 +27,9 @@ CASES = 3
 """Reproduction cases that a line names."""
 _CELL = 28
 """Characters of a cell's line: three columns and the kinds' names fit a terminal of 120."""
-_TITLES = {JUDGE: "judge: P(right)"}
+_TITLES = {JUDGE: "judge: P(right)", "trajectories": "how the patches were made"}
+_WIDTH = 120
+"""Characters of a line."""
 _SAID = 80
 """Characters of a test's last line of output that are shown."""
 
@@ -79,15 +81,32 @@ def card_of(evidence: Evidence, ranking: Ranking, weights: Weights = DEFAULT) ->
 
 def card_text(card: Card, *, choice: bool = True) -> str:
     """The card as plain text, in columns, without the patch itself. choice: whether why it is chosen is in it."""
-    lines = [card.head, *([f"  {card.why}"] if choice else []), f"  patch: {card.patch}", ""]
+    lines = [
+        card.head,
+        *(_wrapped("  ", card.why) if choice else []),
+        *_wrapped("  ", f"patch: {card.patch}"),
+        "",
+    ]
     lines += _table([("", *card.columns), *card.rows])
-    for title, said in (
-        ("tests that tell (the unfixed code fails them)", card.tests),
-        ("against it", card.doubts),
-        ("not tested", card.untested),
+    for title, said, none in (
+        ("tests that tell (the unfixed code fails them)", card.tests, "none tells these apart"),
+        ("against it", card.doubts, "nothing found"),
+        ("not tested", card.untested, "nothing found"),
     ):
-        lines += ["", f"  {title}:", *(f"  - {line}" for line in said or ("nothing found",))]
+        lines += ["", f"  {title}:", *(part for line in said or (none,) for part in _wrapped("  - ", line))]
     return "\n".join(lines)
+
+
+def _wrapped(begin: str, text: str) -> list[str]:
+    """Lines of a terminal's width, further ones below the first one's words; a long word (a path) is left whole."""
+    return wrap(
+        text,
+        _WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -133,7 +152,7 @@ def _rows(columns: Sequence[str], evidence: Evidence) -> tuple[tuple[str, ...], 
 
 def _cell(kind: str, said: str) -> str:
     """Without what the row's title says already."""
-    return said.removeprefix(f"the {kind} says ") if said.startswith("the ") else said.replace(f" {kind}", "")
+    return said.removeprefix(f"the {kind} says ").replace(f" of the {kind}", "").replace(f" {kind}", "")
 
 
 def _tests(columns: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
@@ -210,7 +229,11 @@ def _doubts(name: str, evidence: Evidence, weights: Weights) -> tuple[str, ...]:
 
 def _untested(name: str, evidence: Evidence) -> tuple[str, ...]:
     lines = list(missing(evidence, [kind for kind in KINDS if kind != FACTS]))
-    lines += [f"{what}: {why}" for what, why in sorted(evidence.gaps.items()) if what not in KINDS]
+    lines += [
+        f"{_TITLES.get(what, what)}: {why}"
+        for what, why in sorted(evidence.gaps.items())
+        if what not in KINDS
+    ]
     found = evidence.regressions.get(name)
     if found is not None and found.error:
         lines.append(f"existing tests: {found.error}")
