@@ -15,7 +15,7 @@ from models import Model
 from sandbox import Sandbox
 
 from .applying import Changed, check_applies, same_change
-from .distinguishing import ask_for_tests
+from .distinguishing import ask_for_tests, tied_leaders
 from .effort import Meter
 from .evidence import (
     EXISTING,
@@ -292,7 +292,8 @@ async def _machine(work: _Work, evidence: Evidence) -> Evidence:
     settings = work.settings
     if not settings.asks_machine:
         return evidence
-    ids = top_shortlist(evidence, settings.keep)
+    # Where every patch breaks the same existing tests none is worth choosing, but one must be the best all the same.
+    ids = top_shortlist(evidence, settings.keep) or tied_leaders(evidence)[: settings.keep]
     by_id = {candidate.id: candidate for candidate in evidence.candidates}
     shortlist = [by_id[name] for name in ids]
     model, base = work.asking(MACHINE), work.running(MACHINE)

@@ -150,6 +150,30 @@ async def test_everything_then_nothing_more(task, base, pool):
 
 @pytest.mark.overlay
 @in_session
+async def test_where_all_break_the_same_test_the_machine_is_asked_about_those_that_break_no_other(
+    task, base, candidate, totals
+):
+    """Nobody is worth choosing then, though the issue may ask for that."""
+    refuses = "# adds two numbers\n[ $1$2 = 00 ] && exit 1\necho $(($1 + $2))\n"
+    texts = {
+        "attempt-1": refuses,
+        "attempt-2": refuses.replace("$1 + $2", "$2 + $1"),
+        "attempt-3": refuses.replace("00", "00 -o $1 = 5"),
+    }
+    pool = [candidate(name, {"total.sh": text}, totals.total_is(1, 2, 3)) for name, text in texts.items()]
+    colleague = Colleague()
+    settings = SelectionSettings(strategy="winnow", script_timeout=20, parallel=2)
+    found = await gather_evidence(colleague.model, base, task, pool, settings)
+    assert {name: found.regressions[name].broken for name in texts} == {
+        "attempt-1": ("two zeros",),
+        "attempt-2": ("two zeros",),
+        "attempt-3": ("nothing added", "two zeros"),
+    }
+    assert found.machine.winner and set(found.machine.shown) == {"attempt-1", "attempt-2"}
+
+
+@pytest.mark.overlay
+@in_session
 async def test_what_was_gathered_stays_and_what_is_missing_is_added(task, base, pool):
     little = SelectionSettings(machine="off", script_timeout=20, regressions=False)
     first = await gather_evidence(Colleague().model, base, task, pool[:2], little)
