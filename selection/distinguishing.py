@@ -66,12 +66,13 @@ async def ask_for_tests(
     """(the evidence with further tests and their cells, why the leaders are still tied: "" where they are not).
 
     At most `settings.extra_tests` calls in all, `settings.keep` candidates in one conversation, a new conversation
-    whenever the leaders are others. Of those that the model takes for alike the first goes on beside leaders that were
-    not shown yet. Raises the world's errors and the user's.
+    whenever the leaders are others. Of those that the model takes for alike, now or when it was asked before
+    (`Evidence.alike`), the first goes on beside leaders that were not shown yet. Raises the world's errors and the
+    user's.
     """
-    left, talks, alike = settings.extra_tests, 0, list[frozenset[str]]()
+    left, talks = settings.extra_tests, 0
     while len(tied := leaders(evidence)) > 1:
-        open_ones = _first_of_each(tied, alike)
+        open_ones = _first_of_each(tied, evidence.alike)
         if len(open_ones) < 2:
             return evidence, f"the model sees no behaviour that tells {_listed(tied)} apart"
         if left <= 0:
@@ -85,7 +86,7 @@ async def ask_for_tests(
         calls, said = await talk.until_others_lead(tied, shown, left, f"{AT}/{talks}")
         evidence, left = talk.evidence, left - calls
         if said == _ALIKE:
-            alike.append(frozenset(shown))
+            evidence = replace(evidence, alike=(*evidence.alike, tuple(shown)))
         elif said:
             return evidence, said
     return evidence, ""
@@ -95,11 +96,11 @@ _ALIKE = "they behave alike"
 """What a conversation comes to where the model sees no difference between those it is shown."""
 
 
-def _first_of_each(tied: Sequence[str], alike: Sequence[frozenset[str]]) -> list[str]:
+def _first_of_each(tied: Sequence[str], alike: Sequence[Sequence[str]]) -> list[str]:
     """Of the tied, in their order, those that are not taken for alike with one before them."""
     firsts: list[str] = []
     for name in tied:
-        if not any({name, other} <= group for group in alike for other in firsts):
+        if not any({name, other} <= set(group) for group in alike for other in firsts):
             firsts.append(name)
     return firsts
 

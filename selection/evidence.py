@@ -198,7 +198,8 @@ class Evidence:
     applies: by candidate id. cells: run of a test on a candidate or on UNFIXED, keyed (candidate id or UNFIXED,
     test id); repeats: further runs of the same cell. regressions, existing: the repository's own tests. machine: the
     selection machine's word; selectors: further runs of it, in the order of their numbers. judgements, summaries,
-    signals, facts: by candidate id. gaps: why a kind of evidence is missing, by its name in KINDS; effort: what it
+    signals, facts: by candidate id. alike: groups of ids between which a model that was asked for a distinguishing test
+    saw no difference. gaps: why a kind of evidence is missing, by its name in KINDS; effort: what it
     took, by the same names. A missing key is missing evidence and never ranks a candidate up.
     """
 
@@ -217,6 +218,7 @@ class Evidence:
     selectors: tuple[MachineChoice, ...] = ()
     signals: Mapping[str, Signals] = field(default_factory=dict)
     facts: Mapping[str, PatchFacts] = field(default_factory=dict)
+    alike: tuple[tuple[str, ...], ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
     effort: Mapping[str, Effort] = field(default_factory=dict)
 

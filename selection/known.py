@@ -54,6 +54,7 @@ def still_true(known: Evidence | None, candidates: Sequence[Candidate]) -> Evide
         selectors=tuple(choice for choice in known.selectors if set(choice.shown) <= same),
         signals=_of(known.signals, same),
         facts=_of(known.facts, same),
+        alike=tuple(group for group in known.alike if set(group) <= same),
         gaps={},
     )
 
