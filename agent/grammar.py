@@ -52,7 +52,7 @@ def reply_form(
     def grammar(bounds: Bounds) -> str:
         groups = [(choice,) if isinstance(choice, str) else choice for choice in choices]
         names = dict.fromkeys(name for group in groups for name in group)
-        rules = [f"{_id(name)} ::= {_block(name, forms[name], known)}" for name in names]
+        rules = [f"{_id(name)} ::= {_block(name, forms[name], known, bounds)}" for name in names]
         root = " | ".join(
             _group(group, isinstance(c, tuple)) for group, c in zip(groups, choices, strict=True)
         )
@@ -95,23 +95,23 @@ def _some(said: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
     return {name: words for name, words in plain.items() if 0 < len(words) <= _MOST_NAMES}
 
 
-def _block(name: str, form: Form, known: Known) -> str:
+def _block(name: str, form: Form, known: Known, bounds: Bounds) -> str:
     opening = f'"<<<<< {name}"'
     if form.argument:
         named = f"({_any(known.arguments[name])})" if name in known.arguments else "path"
         opening = f'"<<<<< {name} " {named}'
     if not form.body:
         return opening
-    parts = [f'"===== {word}\\n" {_content(word, form, known)}' for word in form.dividers]
-    return f'{opening} "\\n" {" ".join(parts) or _content(name, form, known)} ">>>>> END"'
+    parts = [f'"===== {word}\\n" {_content(word, form, known, bounds)}' for word in form.dividers]
+    return f'{opening} "\\n" {" ".join(parts) or _content(name, form, known, bounds)} ">>>>> END"'
 
 
-def _content(name: str, form: Form, known: Known) -> str:
+def _content(name: str, form: Form, known: Known, bounds: Bounds) -> str:
     """Of a block, or of a part of it. name: the block's or the divider's."""
     if name in known.only:
-        return f'(({_any(known.only[name])}) "\\n"){{1,{len(known.only[name])}}}'
+        return f'(({_any(known.only[name])}) "\\n"){{1,{min(len(known.only[name]), bounds.lines)}}}'
     if name in known.heads:
-        return f'(({_any(known.heads[name])}) (":" rest)? "\\n"){{1,{len(known.heads[name])}}}'
+        return f'(({_any(known.heads[name])}) (":" rest)? "\\n"){{1,{min(len(known.heads[name]), bounds.lines)}}}'
     return f'({_any(known.first[name])}) "\\n" few' if name in known.first else form.content
 
 

@@ -151,7 +151,7 @@ class _Work:
             "reason": reason,
             "preset": self.facts.settings.get("preset", ""),
             "protocol": protocol(each),
-            "model": self.facts.model,
+            "model": (attempt.mind if attempt else "") or self.facts.model,
             "run": self.facts.row.run,
             "ending": attempt.ending if attempt else "",
             "resolved": attempt.resolved if attempt and attempt.verdict else None,
