@@ -39,6 +39,10 @@ def test_what_a_recording_took_lies_within_its_cost(preset):
     assert cost.selection.lower <= len(weighing) <= cost.selection.upper, f"{len(weighing)}, {cost.selection}"
 
 
+def test_every_preset_has_a_recording_on_the_demos_issue():
+    assert set(recorded()) == presets().keys()
+
+
 def test_more_attempts_never_cost_less():
     for name in presets():
         few, many = (cost_of(configure(name, {**MODEL, "attempts": n})).all for n in (6, 24))
