@@ -1,8 +1,8 @@
 """A model that answers from a recording, and only what was asked when it was made.
 
 A recording is one JSON file: {"version": 1, "about": text, "steps": [{"at": key, "digests": [[label, digest]...],
-"reply": ...}...], "decisions": {key: answer...}}. It holds replies and digests, no text of a request; decisions are those
-that time or chance took then, for whoever replays it. Other keys may stand beside these.
+"reply": ...}...], "decisions": {key: answer...}}. It holds replies and digests, no text of a request; decisions are
+those that time or chance took then, for whoever replays it. Other keys may stand beside these.
 """
 
 from __future__ import annotations
