@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import KilledSandbox
-from models import ContextOverflow, Message, Reply, Request, Usage
+from models import BudgetSpent, ContextOverflow, Message, Reply, Request, ServerFault, Usage
 from models.protocol import Choice
 from sandbox import Limits, OverlayBackend, Place, Result, SandboxDied, SandboxSealed, World
 from store import StepChanged, open_store
@@ -75,6 +75,45 @@ async def world(tmp_path: Path):
 
 def pen(store, name: str = "attempt-1") -> Pen:
     return Pen(store.journal("run", "task"), name)
+
+
+async def test_what_was_given_answers_the_first_question_alone_and_costs_nothing(store):
+    given = Reply((Choice(Message("assistant", "given")),), cost=0.0)
+    inner = Counting()
+    model = JournaledModel(inner, pen(store), given)
+    assert [(await model.ask(request(text), "patch")).text for text in ("one", "two")] == [
+        "given",
+        "answer 1",
+    ]
+    assert [(step.kind, step.cost) for step in store.steps("run")] == [("given", 0.0), ("ask", 0.5)]
+    assert (store.totals("run").asks, store.totals("run").unpriced) == (1, 0)
+
+
+async def test_given_again_after_a_kill_it_answers_no_later_question(store):
+    """The first question is in the journal, the second was not asked yet: what is given again is not its answer."""
+    given = Reply((Choice(Message("assistant", "given")),), cost=0.0)
+    await JournaledModel(Counting(), pen(store), given).ask(request("one"), "patch")
+    other = Reply((Choice(Message("assistant", "given another time")),), cost=0.0)
+    resumed = JournaledModel(Counting(), pen(store), other)
+    said = [(await resumed.ask(request(text), "patch")).text for text in ("one", "two")]
+    assert said == ["given", "answer 1"]
+
+
+@pytest.mark.parametrize(
+    "error, kept",
+    [(BudgetSpent("spent"), True), (ContextOverflow("long"), True), (ServerFault("down"), False)],
+)
+async def test_what_came_instead_of_a_reply_is_raised_and_only_an_end_is_kept(store, error, kept):
+    inner = Counting()
+    with pytest.raises(type(error)):
+        await JournaledModel(inner, pen(store), error).ask(request("one"), "patch")
+    again = JournaledModel(inner, pen(store))
+    if kept:
+        with pytest.raises(type(error)):
+            await again.ask(request("one"), "patch")
+    else:
+        assert (await again.ask(request("one"), "patch")).text == "answer 1"
+    assert len(inner.calls) == (0 if kept else 1)
 
 
 async def test_an_answer_in_the_journal_is_not_paid_for_again(store):
