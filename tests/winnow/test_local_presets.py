@@ -3,13 +3,17 @@
 What it writes is nonsense in the right form, so everything happens that can happen to an attempt. Whatever comes of it,
 each trajectory has an ending that is its own, and the run chooses or says that nothing was worth choosing.
 
-All presets take a minute or two: an ordinary run of the tests takes those in QUICK, WINNOW_ALL_PRESETS=1 all of them.
+All presets take a minute or two: an ordinary run of the tests takes those in QUICK, and mini, which is killed;
+WINNOW_ALL_PRESETS=1 takes all of them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 import toy
@@ -21,7 +25,7 @@ from winnow.configuration import presets
 
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("local presets")]
 
-QUICK = {"codemonkeys", "mini"}
+QUICK = {"codemonkeys"}
 SMALL = [
     "attempts=2", "model.grammar_lines=3", "model.grammar_columns=16", "model.threads=1",
     "patches.max_tokens=256", "patches.calls=2", "attempt.max_tokens=256", "tools.max_tokens=256",
@@ -67,6 +71,57 @@ def test_a_preset_comes_to_a_clean_end(home, tmp_path, tiny_gguf, preset):
         assert settings["logprobs"] is None or choices[0]["logprobs"][0]["logprob"] < 0
     ended = [each["finish"] for _, choices in forced for each in choices]
     assert ended.count("stop") > 0.9 * len(ended)
+
+
+def test_a_killed_run_takes_its_server_with_it_and_goes_on(home, tmp_path, tiny_gguf):
+    """The grammar is part of what was asked: a resumed run asks the same, so nothing is an error or mixed."""
+    checkout = toy.make_repository(tmp_path / "repo")
+    small = [word for each in [*SMALL, "attempts=1"] for word in ("-o", each)]
+    process = home.start(
+        "solve", str(checkout), "--issue", toy.ISSUE, "--model", str(tiny_gguf), "--preset", "mini",
+        "--sandbox", "overlay", *small,
+    )  # fmt: skip
+    while _answers(home) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    served = _children(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    kept = _answers(home)
+    assert any("local_serving" in words for words in served.values())
+    assert _end(served), "something outlived the run"
+    with open_store(home.store) as store:
+        [run] = [row.run for row in store.runs()]
+    done = home.run("resume", run)
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr
+    assert kept <= _answers(home) <= 6
+
+
+def _answers(home):
+    if not home.store.exists():
+        return 0
+    with open_store(home.store) as store:
+        return sum(step.kind == "ask" for row in store.runs() for step in store.steps(row.run))
+
+
+def _children(pid):
+    """The command lines of a process's children that are not yet ended, by their ids."""
+    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(each): Path(f"/proc/{each}/cmdline").read_text() for each in ids}
+
+
+def _end(processes, seconds=20):
+    end = time.monotonic() + seconds
+    while (left := [pid for pid in processes if _is_running(pid)]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not left
+
+
+def _is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _settings(store, step):
