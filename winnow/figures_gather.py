@@ -69,7 +69,8 @@ class Issue:
     given. shared: runs of its test matrix that had no fresh sandbox, of `cells`. ending: how a batch says that it
     ended, "" where it says nothing. sure: how likely right each strategy said its choice is, between 0 and 1.
     auto: {"made": ..., "most": ..., "why": ...} where it got as many attempts as it needed (agent.ways.adaptive), else
-    empty. attempt_calls: model calls of its attempts alone. by_mind: what calls took by who answered, named as in Attempt.mind.
+    empty. attempt_calls: model calls of its attempts alone. by_mind: what calls took by who answered, named as in
+    Attempt.mind.
     """
 
     task: str
@@ -126,7 +127,7 @@ class Facts:
 
     @property
     def model(self) -> str:
-        """The model's name; of a recording, an answer file or a gguf file the file's, not where it lies on this machine."""
+        """The model's name; of a recording, an answer file or a gguf file the file's, without where it lies."""
         said = self.settings.get("model")
         name = str(said.get("name", "") if isinstance(said, dict) else said or "")
         return Path(name).name if is_gguf(name) else re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
@@ -285,7 +286,9 @@ def _issue(task: str, found: _Found) -> Issue:
 def _by_mind(found: _Found) -> dict[str, list[Spent]]:
     by_mind: dict[str, list[Spent]] = {}
     for spent in found.spent:
-        name = re.sub(r"^redone-\d+/", "", spent.trajectory)  # one that was set aside (store/aside.py) was paid for
+        name = re.sub(
+            r"^redone-\d+/", "", spent.trajectory
+        )  # one that was set aside (store/aside.py) was paid for
         by_mind.setdefault(found.minds.get(name, ""), []).append(spent)
     return by_mind
 
