@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: winnow report 20261121-0640 --csv figures/"
+EXAMPLE = "Example: winnow report 20261121-0640 --html report.html --figures figures/"
 
 
 def command(
@@ -15,6 +15,20 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     csv: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every table as CSV into this folder.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write every figure as SVG, PNG and CSV (extra plots)."),
+    ] = None,
+    md: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the report as Markdown, with the pictures of --figures."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the report as one HTML file with its figures (extra plots)."
+        ),
     ] = None,
     store: Annotated[
         str | None,
@@ -27,4 +41,4 @@ def command(
     """
     from ..figures_command import report
 
-    report(run, json=as_json, csv=csv, store=store)
+    report(run, json=as_json, csv=csv, figures=figures, md=md, html=html, store=store)
