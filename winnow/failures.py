@@ -28,6 +28,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from .configuration import WrongConfiguration
     from .demo import DemoFailed
     from .export_errors import CannotExport
+    from .figures_command import NoPlots
     from .grade_candidates import NothingToGrade
     from .grade_official import NoOfficial
     from .journaled_sandbox import WorldDrifted
@@ -49,7 +50,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe, CannotView)
+    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe, CannotView, NoPlots)
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):
