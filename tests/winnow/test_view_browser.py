@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import viewed_run
-from playwright.sync_api import expect, sync_playwright
 from viewed_run import OTHER, RUN, TASKS
 
 from winnow.view.links import slug
 
+playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra dev)")
+expect = playwright_api.expect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (apt-get install chromium)"),
@@ -79,7 +80,7 @@ def server(file):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
+    with playwright_api.sync_playwright() as playwright:
         # The sandbox of chromium needs what containers often do not give; the pages are our own.
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened

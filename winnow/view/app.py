@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from store import Reader, StoreError, StoreMoved
+from store import NoSuchRun, Reader, StoreError, StoreMoved
 
-from .events import events
+from .events import events, store_failed
 from .guard import LOOPBACK, App, guarded
 from .links import Links, unslug
 from .memory import Memory
@@ -194,8 +195,11 @@ def _answer_text(memory: Memory, render: Renderer, request: Request) -> str:
 
 def _no_such(render: Renderer) -> Callable[[Request, Exception], Response]:
     def page(request: Request, error: Exception) -> Response:
-        status = 503 if isinstance(error, StoreMoved) else 404
         sentence = str(error) if isinstance(error, StoreError) else "There is no such page."
+        failed = isinstance(error, StoreError) and not isinstance(error, NoSuchRun) and store_failed(error)
+        if failed:
+            print(f"winnow: {sentence}", file=sys.stderr)
+        status = 503 if failed else 404
         html = render("wrong", Links(), page=sentence, live=True)
         return HTMLResponse(html.encode("utf-8", "replace"), status_code=status)
 

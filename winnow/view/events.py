@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
 
-from store import StoreMoved
+from store import StoreError, StoreMoved
 
 from .links import Links
 from .memory import Memory
@@ -32,7 +32,10 @@ async def events(memory: Memory, render: Renderer, run: str) -> AsyncIterator[st
         if now != stamp:
             try:
                 found = await run_in_threadpool(progress, memory, run)
-            except StoreMoved:
+            except StoreError as error:
+                if not store_failed(error):
+                    raise
+                await asyncio.sleep(EVERY)  # it moved, or is locked: the next look may see it
                 continue
             stamp = now
             html = await run_in_threadpool(render, "progress", Links(), progress=found, live=True)
@@ -50,6 +53,11 @@ async def events(memory: Memory, render: Renderer, run: str) -> AsyncIterator[st
             said = time.monotonic()
             stamp = ""  # a run that was killed writes nothing: its lease tells
         await asyncio.sleep(max(EVERY, (time.monotonic() - began) / SHARE))
+
+
+def store_failed(error: StoreError) -> bool:
+    """Whether the store could not be read, rather than does not hold what was asked for."""
+    return isinstance(error, StoreMoved) or error.__cause__ is not None
 
 
 def _of_table(found: Progress) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ def renderer(environment: Mapping[str, str] | None = None) -> Renderer:
         "size": size,
         "slug": slug,
         "json": json.dumps,
+        "in_order": in_order,
     }
     jinja.globals |= {
         "output_anchor": output_anchor,
@@ -99,6 +100,14 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s" if value < 90 else clock(value)
+
+
+def in_order(names: Sequence[str]) -> str:
+    """Names from best to worst; what all begin with ("attempt-") is said once."""
+    common = "attempt-"
+    if len(names) > 1 and all(name.startswith(common) for name in names):
+        names = [names[0], *(name.removeprefix(common) for name in names[1:])]
+    return " \u203a ".join(names)
 
 
 def moment(unix: float) -> str:

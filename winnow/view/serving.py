@@ -66,9 +66,7 @@ def view(
 def _require() -> None:
     for package in ("starlette", "uvicorn"):
         if find_spec(package) is None:
-            raise CannotView(
-                f"The viewer needs the package {package}: install Winnow with its extra, `pip install winnow[view]`"
-            )
+            raise CannotView(f"The viewer needs the package {package}: install Winnow with its extra `view`")
 
 
 def _import_pages() -> None:
