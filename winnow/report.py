@@ -41,24 +41,30 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
     console.print()
 
 
+_SIDE = 10
+"""Characters of the column with the tests' names."""
+
+
 def print_matrix(console: Console, evidence: Evidence) -> None:
     """Which test said what of which candidate: the exit codes, the unfixed code first."""
     if not evidence.tests:
         return
-    table = Table(
-        title="Generated tests (exit codes: 0 solved, 2 not solved, other: crashed)",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
+    console.print(
+        "Generated tests (exit codes: 0 solved, 2 not solved, other: crashed)", style="bold", highlight=False
     )
-    table.add_column("test")
-    columns = [UNFIXED, *(c.id for c in evidence.candidates)]
-    for name in columns:
-        table.add_column(name, justify="right")
-    for test in evidence.tests:
-        cells = [evidence.cells.get((name, test.id)) for name in columns]
-        table.add_row(test.id, *("-" if c is None else _exit(c.exit_code, c.ended) for c in cells))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    names, tests = [UNFIXED, *(c.id for c in evidence.candidates)], [test.id for test in evidence.tests]
+    said = {key: _exit(run.exit_code, run.ended) for key, run in evidence.cells.items()}
+    # Long names (other systems' predictions) would be cut to look alike at the head of columns.
+    if _SIDE + sum(len(name) + 2 for name in names) <= console.width:
+        heads, rows = ["test", *names], [[t, *(said.get((n, t), "-") for n in names)] for t in tests]
+    else:
+        heads, rows = ["", *tests], [[n, *(said.get((n, t), "-") for t in tests)] for n in names]
+    table.add_column(heads[0])
+    for head in heads[1:]:
+        table.add_column(head, justify="right")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
     if weaker := isolation(evidence):
         console.print(weaker, style="dim", highlight=False)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 
 import pytest
 from graded_run import RUN, Told, Try, grade_of, patch_of, write
+from rich.console import Console
 
 from agent import Candidate, Ending, Run, Script
 from selection import UNFIXED, Evidence, Test
 from store import open_store
 from winnow.figures_gather import gather
 from winnow.figures_summary import summarize
+from winnow.report import print_matrix
 from winnow.stored import evidence_to_json
 
 
@@ -227,7 +230,7 @@ def test_json_and_csv_hold_the_same(home, file, tmp_path):
         path.stem: list(csv.DictReader(path.open())) for path in sorted((tmp_path / "tables").glob("*.csv"))
     }
     assert set(rows) == {
-        "figures", "pass_at_k", "issues", "attempts", "endings", "candidates", "choices",
+        "figures", "pass_at_k", "issues", "attempts", "endings", "candidates", "choices", "models",
     }  # fmt: skip
     assert len(rows["attempts"]) == 8 and len(rows["issues"]) == 4
     resolved = next(row for row in rows["figures"] if row["figure"] == "resolved")
@@ -241,3 +244,22 @@ def test_no_run_of_that_name_is_a_sentence(home, file):
     assert done.returncode == 2 and "nearest is" in done.stderr and "Traceback" not in done.stderr
     done = home.run("report", RUN, "--store", str(file))
     assert done.returncode == 0 and "0 issues" in done.stdout
+
+
+@pytest.mark.parametrize(("width", "beside"), [(200, "test"), (70, "")])
+def test_names_that_do_not_fit_beside_each_other_stand_below_each_other(width, beside):
+    names = ("other-system/20240402_one", "other-system/20240402_two", "other-system/20240402_three")
+    tests = tuple(Test(f"test-{i}", Script("sh", str(i))) for i in (1, 2))
+    cells = {(UNFIXED, t.id): Run(2, "") for t in tests} | {(names[0], "test-2"): Run(0, "")}
+    evidence = Evidence(tuple(Candidate(name, "+x") for name in names), tests, cells=cells)
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))
+    print_matrix(console, evidence)
+    lines = [line.split() for line in console.export_text().splitlines()[1:] if line.strip()]
+    if beside:
+        assert lines == [
+            ["test", UNFIXED, *names],
+            ["test-1", "2", "-", "-", "-"],
+            ["test-2", "2", "0", "-", "-"],
+        ]
+    else:
+        assert lines[:3] == [["test-1", "test-2"], [UNFIXED, "2", "2"], [names[0], "-", "0"]]
