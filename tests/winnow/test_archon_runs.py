@@ -91,8 +91,10 @@ def ended_in(where) -> tuple[dict, list[str]]:
 
 def test_each_layer_lets_through_what_it_should(home, tmp_path, file):
     checkout = toy.make_repository(tmp_path / "repo")
+    file.write_text(LAYERS.replace('kind = "critique"', 'kind = "critique"\nmember = "strict"'))
     with ToyServer(reply=reply) as server:
-        done = home.run(*words(server, checkout, file))
+        member = {"name": "strict", "model": "openai/strict", "api_base": server.url, "price": "2,2"}
+        done = home.run(*words(server, checkout, file, "-o", f"mixture.members={json.dumps([member])}"))
         assert done.returncode == 0, done.stderr
         asked = [step.rsplit("/", 1)[0] for step in server.steps]
     # LOUD is ranked last and goes; HALF is called wrong; what is left are the right one and the fused one.
@@ -107,6 +109,10 @@ def test_each_layer_lets_through_what_it_should(home, tmp_path, file):
     [fusing] = [r for r, s in zip(server.requests, server.steps, strict=True) if s == "attempt-4/patch/0"]
     said = fusing["messages"][-1]["content"]
     assert toy.HALF in said and toy.RIGHT in said and toy.LOUD not in said and "misses two names" in said
+    by_branch = {(s.split("/")[1], r["model"]) for r, s in zip(server.requests, server.steps, strict=True)}
+    assert by_branch == {
+        (b, "strict" if b == "critique" else "toy") for b in ("patch", "critique", "rank", "verify")
+    }
     systems = {json.dumps(request["messages"][0]) for request in server.requests}
     assert len(systems) == 1  # one prefix for all roles
     temperatures = {
@@ -132,7 +138,7 @@ def test_killed_between_and_within_layers_it_comes_to_the_same_end(tmp_path, fil
     allowed, kills = calls, 0
     with ToyServer(seconds=0.1, reply=reply) as server:
         said = words(server, checkout, file)
-        for more in (4, 3, 3):
+        for more in (4, 4):
             process = home.start(*said)
             in_flight = kill_after(process, server, len(server.steps) + more, 0.05)
             process.stdout.close()
@@ -149,22 +155,6 @@ def test_killed_between_and_within_layers_it_comes_to_the_same_end(tmp_path, fil
         assert done.returncode == 0, done.stderr
         assert kills and calls <= len(server.steps) <= allowed
     assert outcome(home.store) == outcome(plain.store)
-
-
-def test_layers_are_answered_by_the_members_that_they_name(home, tmp_path, file):
-    checkout = toy.make_repository(tmp_path / "repo")
-    file.write_text(LAYERS.replace('kind = "critique"', 'kind = "critique"\nmember = "strict"'))
-    with ToyServer(reply=reply) as server:
-        member = {"name": "strict", "model": "openai/strict", "api_base": server.url, "price": "2,2"}
-        mixed = ["-o", f"mixture.members={json.dumps([member])}"]
-        done = home.run(*words(server, checkout, file, *mixed))
-        assert done.returncode == 0, done.stderr
-        by_branch = {
-            (s.split("/")[1], r["model"]) for r, s in zip(server.requests, server.steps, strict=True)
-        }
-    assert by_branch == {
-        (b, "strict" if b == "critique" else "toy") for b in ("patch", "critique", "rank", "verify")
-    }
 
 
 @pytest.mark.parametrize(

@@ -76,12 +76,16 @@ def members_in(where) -> dict[str, str]:
 
 
 def test_several_models_share_the_attempts_and_each_is_counted_apart(home, tmp_path):
+    """Temperatures are by sample, whoever makes it."""
     checkout = toy.make_repository(tmp_path / "repo")
     with MemberServer() as server:
         words = ["-m", "openai/good", "-m", "openai/half=2", "--attempts", "3"]
+        words += ["-o", "tools.temperatures=[0.2, 0.9]"]
         done = home.run(*solve(server, checkout, *words))
         assert done.returncode == 0, done.stderr
         by_attempt = {step.split("/")[0]: model for step, model, _ in server.asked}
+        seen = {(step.split("/")[0], temperature) for step, _, temperature in server.asked}
+    assert seen == {("attempt-1", 0.2), ("attempt-2", 0.9), ("attempt-3", 0.2)}
     assert by_attempt == {"attempt-1": "half", "attempt-2": "good", "attempt-3": "half"}
     assert members_in(home.store) == {name: f"openai/{model}" for name, model in by_attempt.items()}
     with open_store(home.store) as store:
@@ -206,16 +210,6 @@ def test_a_way_that_takes_one_model_says_so_before_anything_is_made(home, tmp_pa
     done = home.run("solve", str(checkout), "--issue", "x", "--sandbox", "overlay", *words)
     assert done.returncode == 2 and "takes one model" in done.stderr and "Traceback" not in done.stderr
     assert not list(home.folder.glob("worlds/*"))
-
-
-def test_temperatures_of_a_plain_run_are_taken_in_turn(home, tmp_path):
-    checkout = toy.make_repository(tmp_path / "repo")
-    with MemberServer() as server:
-        words = ["-m", "openai/good", "--attempts", "3", "-o", "tools.temperatures=[0.2, 0.9]"]
-        done = home.run(*solve(server, checkout, *words))
-        assert done.returncode == 0, done.stderr
-        seen = {(step.split("/")[0], temperature) for step, _, temperature in server.asked}
-    assert seen == {("attempt-1", 0.2), ("attempt-2", 0.9), ("attempt-3", 0.2)}
 
 
 def made_with(preset: str, *members: dict, **others) -> object:
