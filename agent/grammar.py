@@ -17,7 +17,7 @@ from .blocks import FORMS, Form
 MOST_BLOCKS = 8
 """Blocks of a reply that may have several (edits)."""
 _MOST_NAMES = 500
-"""Alternatives of a line or an argument: with more, a grammar takes longer than the model."""
+"""Alternatives of a line or an argument at most: so many were seen to take no time."""
 _INTERPRETERS = ("python3", "python", "bash", "sh", "node", "ruby", "perl", "php", "lua", "julia", "Rscript")
 _CONTROL = r"\x00-\x08\x0A-\x1F\x7F"
 _SPACES = r"\x00-\x20\x7F-\xA0\u1680\u2000-\u200F\u2028-\u202F\u205F\u3000\uFEFF"
@@ -28,8 +28,7 @@ class Known:
     """What lines and arguments may say, by the name of a block or of a divider in it.
 
     first: of the first line. only: of each line, of which there is at least one. heads: each line is one of these, with
-    more after a colon or not. arguments: on a block's first line. Where there are very many, anything may be said: a
-    grammar of thousands of names is slow, and readers say what they miss.
+    more after a colon or not. arguments: on a block's first line. Where there are very many, anything may be said.
     """
 
     first: Mapping[str, Sequence[str]] = field(default_factory=dict)
