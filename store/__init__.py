@@ -17,7 +17,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from store.errors import NoSuchRun, RunBusy, StepChanged, StoreError, StoreMoved
-from store.rows import Key, Outlined, Part, ResultRow, RunRow, Spent, Step, TaskRow, Totals, TrajectoryRow
+from store.rows import (
+    Key,
+    Outlined,
+    Part,
+    ResultRow,
+    RunRow,
+    Spent,
+    Step,
+    Taken,
+    TaskRow,
+    Totals,
+    TrajectoryRow,
+)
 
 if TYPE_CHECKING:
     from store.house import Store, open_store
@@ -40,6 +52,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreMoved",
+    "Taken",
     "TaskRow",
     "Totals",
     "TrajectoryRow",

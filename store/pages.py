@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, func, select
 
-from store.rows import Key, Outlined, Totals
+from store.rows import Key, Outlined, Taken, Totals
 from store.schema import steps
 from store.steps import steps_of, sums
 from store.texts import MANY, read_nodes, unpack, walk
@@ -58,3 +58,24 @@ def spent_since(connection: Connection, run: str, step: int) -> tuple[dict[str, 
         task = values.pop("task")
         found[task] = Totals(**values)
     return found, last
+
+
+def steps_since(connection: Connection, run: str, step: int, most: int, task: str | None) -> list[Taken]:
+    """See Reader.steps_since."""
+    columns = (
+        "id task trajectory branch position kind prompt_tokens completion_tokens cached_tokens cost seconds "
+        "started"
+    )
+    query = (
+        select(*(steps.c[name] for name in columns.split()))
+        .where(steps_of(run, task), steps.c.id > step)
+        .order_by(steps.c.id)
+        .limit(most)
+    )
+    return [Taken(*row) for row in connection.execute(query)]
+
+
+def last_steps(connection: Connection, run: str, count: int, task: str | None) -> int:
+    """See Reader.last_steps."""
+    query = select(steps.c.id).where(steps_of(run, task)).order_by(steps.c.id.desc()).offset(count).limit(1)
+    return connection.execute(query).scalar() or 0

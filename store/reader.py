@@ -12,7 +12,18 @@ from store.database import Database
 from store.errors import StoreError
 from store.lease import holder
 from store.read_only import ReadOnly, open_read_only
-from store.rows import Outlined, Part, ResultRow, RunRow, Spent, Step, TaskRow, Totals, TrajectoryRow
+from store.rows import (
+    Outlined,
+    Part,
+    ResultRow,
+    RunRow,
+    Spent,
+    Step,
+    Taken,
+    TaskRow,
+    Totals,
+    TrajectoryRow,
+)
 from store.steps import add_up, read_steps, steps_of
 from store.texts import read_texts
 
@@ -113,6 +124,16 @@ class Reader:
         """
         with self._database.read() as connection:
             return pages.spent_since(connection, run, step)
+
+    def steps_since(self, run: str, step: int, most: int, task: str | None = None) -> list[Taken]:
+        """The first `most` steps of a run, or of a task, written after the step of this number (0: from the first)."""
+        with self._database.read() as connection:
+            return pages.steps_since(connection, run, step, most, task)
+
+    def last_steps(self, run: str, count: int, task: str | None = None) -> int:
+        """The number after which a run's last `count` steps were written."""
+        with self._database.read() as connection:
+            return pages.last_steps(connection, run, count, task)
 
     def endings(self, run: str) -> list[TrajectoryRow]:
         """How every trajectory of all tasks stands, without the bodies: quick for thousands."""

@@ -132,6 +132,24 @@ class Spent(Totals):
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that was taken, without what was said in it. number: as in `Outlined`; the rest as in `Step`."""
+
+    number: int
+    task: str
+    trajectory: str
+    branch: str
+    position: int
+    kind: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: float | None
+    seconds: float
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outlined:
     """A step without its answer. number: its own in this store, growing in order of writing; the rest as in `Step`."""
 

@@ -14,6 +14,7 @@ COMMANDS = (
     "run",
     "build",
     "status",
+    "tail",
     "view",
     "demo",
     "resume",

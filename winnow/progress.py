@@ -149,7 +149,7 @@ class Progress:
 
     def _step(self, step: Step, live: bool) -> None:
         line = self._lines.setdefault(step.key.trajectory, _Line())
-        line.doing = _doing(step)
+        line.doing = doing(step.kind, step.key.branch)
         line.replayed += not live
         self.spent.add(step, live)
         if step.kind == "ask":
@@ -204,13 +204,12 @@ class Progress:
         return elapsed * (self._attempts - done) / done if 0 < done < self._attempts else None
 
 
-def _doing(step: Step) -> str:
-    """What a step means to somebody who watches."""
-    branch = step.key.branch
-    if step.kind in ("ask", "given"):
+def doing(kind: str, branch: str) -> str:
+    """What a step of this kind in this branch means to somebody who watches."""
+    if kind in ("ask", "given"):
         return f"asked about {branch}"
-    if step.kind == "decide":
-        return f"decided {branch}"
+    if kind == "decide":
+        return f"decided {branch.removeprefix('decide/')}"
     return "ran " + branch.removeprefix("sandbox/")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -52,13 +53,14 @@ def show_run(where: str | None, run: str, task: str | None, steps: str | None) -
         known = ", ".join(t.task for t in store.tasks(row.run)) or "none"
         console.print(f"it has no task {task!r}; its tasks are {known}")
         return
+    if steps is not None:
+        with console.pager(styles=True) if console.is_terminal else nullcontext():
+            for name in tasks:
+                _print_steps(console, store, row.run, name, steps)
+        return
     for name in tasks:
-        if steps is not None:
-            _print_steps(console, store, row.run, name, steps)
-        else:
-            _print_task(console, store, row.run, name)
-    if steps is None:
-        print_totals(console, store.totals(row.run))
+        _print_task(console, store, row.run, name)
+    print_totals(console, store.totals(row.run))
 
 
 def _print_task(console: Console, store: Store, run: str, task: str) -> None:
