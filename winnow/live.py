@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 
 from store import Step
 
@@ -16,6 +15,7 @@ from .batch_issues import IssueState, Stage
 from .live_picture import IssueLine, Picture, said
 from .pen import Observer
 from .progress import Spent
+from .screen import Screen
 
 _SENTENCES = 1000
 """Sentences that are remembered so as not to be said twice."""
@@ -38,28 +38,21 @@ class BatchView:
         auto: bool = False,
     ):
         self._console = console
-        self._quiet = quiet
+        self._screen = Screen(console, self._render, quiet)
         self._picture = Picture(lines, attempts, budget_usd, auto=auto)
         self._began = time.monotonic()
         self._to_do = sum(not line.state.settled for line in lines.values())
         self._done = 0
         self._begun: set[str] = set()
         self._said: Counter[str] = Counter()
-        self._live: Live | None = None
         self.spent = Spent()
 
     def __enter__(self) -> BatchView:
-        if self._console.is_terminal and not self._quiet:
-            self._live = Live(
-                console=self._console, get_renderable=self._render, refresh_per_second=2, transient=True
-            )
-            self._live.start()
+        self._screen.__enter__()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._screen.__exit__()
 
     def stage(self, task: str, stage: str) -> None:
         """See progress.View."""
@@ -67,14 +60,14 @@ class BatchView:
         if task not in self._begun:  # its steps are told again from the first on, whoever made them
             self._begun.add(task)
             self._picture.lines[task] = line = IssueLine(task, line.state)
-            if self._live is None:
-                self._say(f"{task}: begun")
+            if not self._screen.drawn:
+                self._screen.say(f"{task}: begun")
         line.state = IssueState(Stage(stage))
 
     def tell(self, sentence: str) -> None:
         """See progress.View."""
         if len(self._said) < _SENTENCES and not self._said[sentence]:
-            self._say(sentence)
+            self._screen.say(sentence)
         self._said[sentence] += 1
 
     def observe(self, task: str) -> Observer:
@@ -99,12 +92,12 @@ class BatchView:
         self._begun.discard(task)
         self._done += 1
         votes = f" with {state.votes} of {state.tests} votes" if state.chosen else ""
-        self._say(
+        self._screen.say(
             f"[{self._done}/{self._to_do}] {task}: {said(state)}{votes} "
             f"({line.endings.total()} attempts, {line.calls} calls, ${line.cost:.4f})"
         )
         for text in state.lines if state.ending and not state.ending.is_result else ():
-            self._say(f"    {text.rstrip()}")
+            self._screen.say(f"    {text.rstrip()}")
 
     def picture(self) -> Picture:
         """What there is to see now."""
@@ -114,11 +107,3 @@ class BatchView:
 
     def _render(self) -> RenderableType:
         return self.picture().render(self._console.height)
-
-    def _say(self, sentence: str) -> None:
-        if self._quiet:
-            return
-        console = self._live.console if self._live is not None else self._console
-        console.print(
-            sentence, style="dim", highlight=False, markup=False, soft_wrap=not self._console.is_terminal
-        )

@@ -15,7 +15,8 @@ from rich.text import Text
 from store import Step, Store
 
 from .batch_issues import IssueEnding, IssueState, Stage, states
-from .progress import clock
+from .clock import clock
+from .screen import cell
 
 _STYLES = {
     IssueEnding.CHOSEN: "green",
@@ -71,13 +72,13 @@ class Picture:
         """The picture in at most about `height` lines: whoever is at work first, then whoever ended last."""
         over = [line for line in self.lines.values() if line.state.stage is Stage.OVER]
         parts: list[RenderableType] = [
-            Text(self.headline(), style="bold", no_wrap=True, overflow="ellipsis"),
+            Text(self.headline(), style="bold"),
             Padding(ProgressBar(total=max(1, len(self.lines)), completed=len(over), width=60), 0),
             Text(counts(line.state for line in self.lines.values()), no_wrap=True, overflow="ellipsis"),
         ]
         if ended := attempts_ended(self.lines.values()):
             parts.append(Text(ended, style="dim", no_wrap=True, overflow="ellipsis"))
-        room = max(3, height - len(parts) - 3)
+        room = max(3, height - len(parts) - 4)
         shown, hidden = self._chosen_lines(room)
         parts.append(self._table(shown))
         if hidden:
@@ -124,16 +125,15 @@ class Picture:
         return every[:room], max(0, len(every) - room)
 
     def _table(self, lines: Sequence[IssueLine]) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0))
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("issue", "stage", "attempts", "votes", "calls", "cost", "for"):
-            table.add_column(
-                column, justify="left" if column in ("issue", "stage") else "right", no_wrap=True
-            )
+            words = column in ("issue", "stage")
+            table.add_column(column, justify="left" if words else "right", no_wrap=not words)
         for line in lines:
             state = line.state
             table.add_row(
-                Text(line.name),
-                Text(said(state), style=_STYLES.get(state.ending, "") if state.ending else ""),
+                cell(line.name),
+                cell(said(state), _style(state)),
                 self._attempts(line),
                 f"{state.votes}/{state.tests}" if state.chosen else "",
                 str(line.calls or ""),
@@ -141,6 +141,12 @@ class Picture:
                 clock(self.now - state.since) if state.stage in _AT_WORK else "",
             )
         return table
+
+
+def _style(state: IssueState) -> str:
+    if state.ending is not None:
+        return _STYLES[state.ending]
+    return "cyan" if state.stage in _AT_WORK else "dim"
 
 
 def lines_of(store: Store, run: str) -> dict[str, IssueLine]:
@@ -161,7 +167,9 @@ def lines_of(store: Store, run: str) -> dict[str, IssueLine]:
 
 def attempts_ended(lines: Iterable[IssueLine]) -> str:
     """How attempts ended: "attempts: 180 finished, 3 cost limit"; "" before the first."""
-    endings = sum((line.endings for line in lines), Counter[str]())
+    endings = Counter[str]()
+    for line in lines:
+        endings.update(dict(line.endings))  # a copy: the picture is drawn while endings come in
     return "attempts: " + ", ".join(f"{n} {ending}" for ending, n in endings.most_common()) if endings else ""
 
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rich.console import Console
-from rich.live import Live
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +16,7 @@ from store import Step
 from .batch_issues import IssueState, Stage
 from .clock import clock
 from .pen import Observer
+from .screen import Screen, cell, plain
 
 
 class View(Protocol):
@@ -100,38 +101,30 @@ class Progress:
         self._auto = auto
         self._budget_usd = budget_usd
         self._budget_seconds = budget_seconds
-        self._quiet = quiet
+        self._screen = Screen(console, self.picture, quiet)
         self._lines: dict[str, _Line] = {}
         self._stage = "starting"
         self._notes: list[str] = []
         self._ended: set[str] = set()
         self.spent = Spent()
-        self._live: Live | None = None
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal and not self._quiet:
-            # The view is drawn when asked for, at most four times a second, by rich's own thread.
-            self._live = Live(
-                console=self._console, get_renderable=self._picture, refresh_per_second=4, transient=True
-            )
-            self._live.start()
+        self._screen.__enter__()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._screen.__exit__()
 
     def stage(self, task: str, stage: str) -> None:
         """See View."""
         self._stage = stage
-        self._say(f"{stage} ...")
+        self._screen.say(f"{stage} ...")
 
     def tell(self, sentence: str) -> None:
         """See View."""
         if sentence not in self._notes:
             self._notes.append(sentence)
-            self._say(sentence)
+            self._screen.say(sentence)
 
     def observe(self, task: str) -> Observer:
         """See View."""
@@ -145,7 +138,7 @@ class Progress:
         line = self._lines.setdefault(trajectory, _Line())
         line.doing = how
         self._ended.add(trajectory)
-        self._say(f"{trajectory}: {how} ({line.calls} calls, {line.runs} executions)")
+        self._screen.say(f"{trajectory}: {how} ({line.calls} calls, {line.runs} executions)")
 
     def _step(self, step: Step, live: bool) -> None:
         line = self._lines.setdefault(step.key.trajectory, _Line())
@@ -158,33 +151,51 @@ class Progress:
         elif step.kind == "run":
             line.runs += 1
 
-    def _say(self, sentence: str) -> None:
-        if self._quiet:
-            return
-        console = self._live.console if self._live is not None else self._console
-        console.print(sentence, style="dim", highlight=False, markup=False)
+    def picture(self) -> RenderableType:
+        """What there is to see now: the stages, totals, the attempts that ended, and a row for each trajectory."""
+        done, most = self._attempts_ended(), max(1, self._attempts)
+        ended = f"{done} of {'at most ' * self._auto}{self._attempts} attempts ended"
+        bar = Table.grid(padding=(0, 2, 0, 0))
+        bar.add_row(ProgressBar(total=most, completed=done, width=30), Text(ended, style="dim"))
+        shown, hidden = self._chosen_lines(max(3, self._console.height - 8))
+        parts: list[RenderableType] = [
+            Text(""),
+            _stages(self._stage),
+            Text(self._headline()),
+            bar,
+            Text(""),
+            self._table(shown),
+        ]
+        if hidden:
+            parts.append(Text(f"... and {hidden} more that ended", style="dim"))
+        return Group(*parts)
 
-    def _picture(self) -> Table:
-        table = Table(
-            box=None, padding=(0, 2), title_justify="left", title=Text(self._headline(), style="bold")
-        )
-        for column, justify in (
-            ("trajectory", "left"),
-            ("doing", "left"),
-            ("calls", "right"),
-            ("runs", "right"),
-        ):
-            table.add_column(column, justify=justify, style="dim" if column != "trajectory" else None)  # type: ignore[arg-type]
-        table.add_column("tokens", justify="right", style="dim")
-        for name, line in sorted(self._lines.items(), key=lambda item: _order(item[0])):
-            doing = line.doing + (f"  ({line.replayed} from the journal)" if line.replayed else "")
-            table.add_row(name, doing, str(line.calls), str(line.runs), f"{line.tokens:,}")
+    def _chosen_lines(self, room: int) -> tuple[list[str], int]:
+        """Names of the trajectories to show, at most `room` and those at work before others; how many are left out."""
+        names = sorted(list(self._lines), key=_order)
+        first = sorted(names, key=lambda name: (name in self._ended, _order(name)))[:room]
+        return [name for name in names if name in first], len(names) - len(first)
+
+    def _table(self, names: list[str]) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for column in ("", "trajectory", "doing"):
+            table.add_column(column)
+        for column in ("calls", "executions", "tokens"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for name in names:
+            line = self._lines[name]
+            mark, style = _mark(line.doing) if name in self._ended else ("\N{BLACK CIRCLE}", "cyan")
+            doing = cell(line.doing, "" if style == "cyan" else style)
+            if line.replayed:
+                doing.append(f"  ({line.replayed} from the journal)", style="dim")
+            numbers = (f"{line.calls or ''}", f"{line.runs or ''}", f"{line.tokens:,}" if line.tokens else "")
+            table.add_row(Text(mark, style=style), cell(name), doing, *numbers)
         return table
 
     def _headline(self) -> str:
         spent = self.spent
         elapsed = time.monotonic() - spent.started
-        words = [self._stage, f"{spent.calls} calls", f"{spent.prompt + spent.completion:,} tokens"]
+        words = [f"{spent.calls} calls", f"{spent.prompt + spent.completion:,} tokens"]
         words.append(f"{spent.runs} executions")
         money = f"${spent.cost:.4f}" + (" + unpriced calls" if spent.unpriced else "")
         if self._budget_usd is not None:
@@ -196,11 +207,14 @@ class Progress:
             time_ += f" ({'at most' if self._auto else 'about'} {clock(left)} left)"
         return " · ".join([*words, money, time_])
 
+    def _attempts_ended(self) -> int:
+        return sum(1 for name in list(self._ended) if name.startswith("attempt"))
+
     def _left(self, elapsed: float) -> float | None:
         """Seconds still to go, judged by the attempts that have ended; None before the first and after the last."""
         if self._stage == Stage.SELECTION:  # as many as were needed are made
             return None
-        done = sum(1 for name in self._ended if name.startswith("attempt"))
+        done = self._attempts_ended()
         return elapsed * (self._attempts - done) / done if 0 < done < self._attempts else None
 
 
@@ -211,6 +225,28 @@ def doing(kind: str, branch: str) -> str:
     if kind == "decide":
         return f"decided {branch.removeprefix('decide/')}"
     return "ran " + branch.removeprefix("sandbox/")
+
+
+_STAGES = (Stage.CONTEXT, Stage.ATTEMPTS, Stage.SELECTION)
+
+
+def _stages(now: str) -> Text:
+    """The way of one issue, with the place where it is."""
+    if now not in _STAGES:
+        return Text(plain(now), style="bold cyan")
+    at = _STAGES.index(Stage(now))
+    styles = ["green"] * at + ["bold cyan"] + ["dim"] * (len(_STAGES) - at - 1)
+    marks = ["\N{CHECK MARK} "] * at + ["\N{BLACK CIRCLE} "] + [""] * (len(_STAGES) - at - 1)
+    found = [
+        Text(mark + stage, style=style) for mark, stage, style in zip(marks, _STAGES, styles, strict=True)
+    ]
+    return Text("  \N{RIGHTWARDS ARROW}  ", style="dim").join(found)
+
+
+def _mark(how: str) -> tuple[str, str]:
+    """Mark and colour of a trajectory that ended."""
+    good = how == "finished" or how.endswith(" files")
+    return ("\N{CHECK MARK}", "green") if good else ("!", "yellow")
 
 
 def _order(name: str) -> tuple[int, int, str]:
