@@ -7,6 +7,7 @@ evidence instead, so the survivors come with what tests and a judge said of them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -21,6 +22,9 @@ from ..render import render
 from ..settings import PatchSettings
 from .means import Means, Weighed
 from .patches import direct_patches
+
+_FENCED = re.compile(r"^(`{4,})\n(.{200,}?)^\1$", re.MULTILINE | re.DOTALL)
+"""A block in a frame of backticks (`fenced`) that is worth naming instead."""
 
 
 class EvoscaleSettings(BaseModel):
@@ -83,11 +87,22 @@ def evolved(
     """The question for a new patch in the light of the survivors; the plain one where there are none."""
     if not best:
         return plain
+    said = once([weighed.feedback.get(candidate.id, "") for candidate in best])
     shown = [
-        (
-            cut_middle(candidate.patch, settings.patch_chars),
-            cut_middle(weighed.feedback.get(candidate.id, ""), settings.feedback_chars),
-        )
-        for candidate in best
+        (cut_middle(candidate.patch, settings.patch_chars), cut_middle(words, settings.feedback_chars))
+        for candidate, words in zip(best, said, strict=True)
     ]
     return plain[0], Message("user", render("evolve", survivors=shown))
+
+
+def once(texts: Sequence[str]) -> list[str]:
+    """The texts, a fenced block that an earlier one has (the test that they all fail) named instead of repeated."""
+    seen: set[str] = set()
+
+    def block(found: re.Match[str]) -> str:
+        if found[2] in seen:
+            return "(It stands above.)"
+        seen.add(found[2])
+        return found[0]
+
+    return [_FENCED.sub(block, text) for text in texts]

@@ -9,13 +9,14 @@ from agent import (
     ContextFile,
     Ending,
     PatchSettings,
+    fenced,
     first_replies,
     patch_opening,
     propose,
     shown_files,
 )
 from agent.ways.agentless import shares
-from agent.ways.evoscale import generations
+from agent.ways.evoscale import generations, once
 from agent.ways.patches import batches
 from environments import apply_patch
 from models import BudgetSpent, Choice, ContextOverflow, Message, Reply, ServerFault, Usage
@@ -149,3 +150,11 @@ def test_shares_and_generations_have_every_attempt_once_and_in_order(attempts, p
     sizes = [len(share) for share in shares(attempts, parts)]
     assert len(sizes) == parts and max(sizes) - min(sizes) <= 1
     assert all(len(part) == parts for part in generations(attempts, parts)[:-1])
+
+
+def test_a_test_that_all_survivors_fail_is_shown_once():
+    script = "print('case')\n" * 30
+    first, second, third = (f"Fails.\n\n{fenced(script)}\n\nIt printed:\n\n{fenced(said)}" for said in "abc")
+    shown = once([first, second, third.replace("case", "other")])
+    assert shown[0] == first and shown[2] == third.replace("case", "other")
+    assert shown[1] == f"Fails.\n\n(It stands above.)\n\nIt printed:\n\n{fenced('b')}"
