@@ -7,8 +7,9 @@ shared memory (-shm). Three cases, found out anew for each reading, since writer
   shared locks as any other, so a writer in another process neither waits nor is waited for. An index that nobody keeps
   any more (its writer was killed) is rebuilt in the reader's own memory. The log itself SQLite opens as it opens every
   log, for reading and, where it may, for writing; a connection in `mode=ro` never writes to it.
-- no log: the last writer folded it into the file, so the file alone is the store. It is read without locks
-  (`immutable`), since SQLite would otherwise make log and index; that the file stayed the same is checked afterwards.
+- no log, or an empty one: the last writer folded it into the file, so the file alone is the store. It is read without
+  locks (`immutable`), since SQLite would otherwise make log and index; that the file stayed the same is checked
+  afterwards. (Where a log goes in the very instant in which it is opened, SQLite leaves an empty one behind.)
 - a log without an index (a copy that left it behind): only a writer can mend that, and the error says so.
 
 Source: "Write-Ahead Logging", section "Read-Only Databases", and "URI Filenames" of SQLite's documentation.
@@ -32,8 +33,8 @@ from store import schema
 from store.database import BUSY_SECONDS, sentences, url_of
 from store.errors import StoreError, StoreMoved
 
-_TRIES = 5
-"""Times that a log may come or go between the look for it and the opening."""
+PATIENCE, PAUSE = 5.0, 0.01
+"""Seconds for which a log may be without its index while a writer comes or goes, and between two looks."""
 
 
 class ReadOnlyFile:
@@ -68,29 +69,32 @@ class ReadOnlyFile:
         """Nothing stays open between readings."""
 
     def _begin(self) -> tuple[Connection, bool]:
-        for _ in range(_TRIES):
-            without_locks = not self._log.exists()
-            if not without_locks and not self._index.exists():
-                time.sleep(0.01)  # a writer is about to make it, or to take both away
-                continue
-            connection = None
-            try:
-                connection = self._engines[_ALONE if without_locks else _BESIDE].connect()
-                connection.exec_driver_sql(
-                    "SELECT count(*) FROM sqlite_master"
-                )  # the state to be read is fixed here
-                return connection, without_locks
-            except SQLAlchemyError as error:
-                if connection is not None:
-                    connection.close()
-                if not _came_or_went(error):
-                    raise
-        if self._log.exists() and not self._index.exists():
+        """A connection whose state is fixed, and whether it is without locks."""
+        error: SQLAlchemyError | None = None
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            without_locks = _state(self._log)[1] == 0
+            if without_locks or self._index.exists():
+                connection = None
+                try:
+                    connection = self._engines[_ALONE if without_locks else _BESIDE].connect()
+                    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+                    return connection, without_locks
+                except SQLAlchemyError as failed:
+                    if connection is not None:
+                        connection.close()
+                    if not _came_or_went(failed):
+                        raise
+                    error = failed
+            time.sleep(PAUSE)  # a writer is about to make log and index, or to take both away
+        if _state(self._log)[1] and not self._index.exists():
             raise StoreError(
                 f"The store {self.name} has a log ({self._log.name}) without its index ({self._index.name}), so "
                 "that it cannot be read without writing: copy all three files, or let `winnow runs` mend it"
             )
-        raise StoreError(f"The store {self.name} cannot be opened: check that it and its folder can be read")
+        raise StoreError(
+            f"The store {self.name} cannot be opened: check that it and its folder can be read"
+        ) from error
 
 
 class ReadOnlyServer:

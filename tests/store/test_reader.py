@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,31 @@ def test_a_store_that_changes_without_a_log_is_read_again(folder):
         assert len(reader.tasks("run-1")) == 2
 
 
+def test_an_empty_log_is_none(folder):
+    """SQLite leaves one where the last writer takes its log away in the instant in which a reader opens it."""
+    (folder / "s.db-wal").touch()
+    with open_reader(folder / "s.db") as reader:
+        assert len(reader.tasks("run-1")) == 1
+    with open_store(folder / "s.db") as store:
+        store.put_task("run-1", "other", body="{}")
+    with open_reader(folder / "s.db") as reader:
+        assert len(reader.tasks("run-1")) == 2
+
+
+def test_writers_may_come_and_go_while_it_is_read(folder):
+    """Logs and indices appear and vanish between any two steps of a reading; what was seen once stays."""
+    child = subprocess.Popen([sys.executable, "-c", GUESTS, str(folder / "s.db")], stdout=subprocess.PIPE)
+    seen = 0
+    with open_reader(folder / "s.db") as reader:
+        while child.poll() is None:
+            with contextlib.suppress(StoreMoved):
+                many = len(reader.tasks("run-1"))
+                assert many >= seen
+                seen = many
+            time.sleep(0.003)
+        assert len(reader.tasks("run-1")) == 1 + 25 and child.returncode == 0
+
+
 def test_a_log_without_its_index_is_an_error_that_says_what_to_do(folder, tmp_path):
     with open_store(folder / "s.db") as store:
         store.put_task("run-1", "other", body="{}")
@@ -162,6 +189,14 @@ async def test_what_pages_need_is_read_bounded(store, step, tmp_path):
     assert first["t"].prompt_tokens + more["t"].prompt_tokens == store.totals("run-1").prompt_tokens
     assert store.outline("run-1", "t", "none") == [] and store.answers([]) == {}
 
+
+GUESTS = """
+import sys
+from store import open_store
+for n in range(25):
+    with open_store(sys.argv[1]) as store:
+        store.put_task("run-1", f"guest-{n}", body="{}")
+"""
 
 AS_NOBODY = """
 import os, sys
