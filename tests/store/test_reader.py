@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from store import Key, Part, StoreError, StoreMoved, open_reader, open_store
+from store import Key, Part, StoreError, StoreMoved, open_reader, open_store, read_only
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:
@@ -141,7 +141,8 @@ def test_writers_may_come_and_go_while_it_is_read(folder):
         assert len(reader.tasks("run-1")) == 1 + 25 and child.returncode == 0
 
 
-def test_a_log_without_its_index_is_an_error_that_says_what_to_do(folder, tmp_path):
+def test_a_log_without_its_index_is_an_error_that_says_what_to_do(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(read_only, "PATIENCE", 0.1)
     with open_store(folder / "s.db") as store:
         store.put_task("run-1", "other", body="{}")
         copy = tmp_path / "copy"

@@ -285,14 +285,41 @@ def test_a_port_in_use_is_said_in_a_sentence(file):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("winnow")), "view", "--store", str(file), "--port", port],
-            capture_output=True,
-            text=True,
-        )
+        done = view("--store", file, "--port", port)
     assert (
         done.returncode == 2 and "name another with --port" in done.stderr and "Traceback" not in done.stderr
     )
+
+
+def view(*words: object) -> subprocess.CompletedProcess:
+    winnow = str(Path(sys.executable).with_name("winnow"))
+    return subprocess.run([winnow, "view", *map(str, words)], capture_output=True, text=True)
+
+
+def test_an_export_takes_no_folder_of_something_else_and_no_secret_along(file, tmp_path, monkeypatch):
+    kept = tmp_path / "kept" / "mine.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    done = view("--store", file, "--export", kept.parent)
+    assert (
+        done.returncode == 2 and "name an empty folder" in done.stderr and [*kept.parent.iterdir()] == [kept]
+    )
+
+    monkeypatch.setenv("BUILD_TOKEN", "new = 1  # right")
+    for _ in range(2):  # an export of before is written over
+        done = view(RUN, "--store", file, "--export", tmp_path / "new")
+        assert done.returncode == 0, done.stderr
+    files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in files if path.suffix in (".html", ".diff")]
+    assert len(texts) == 17 + 9 and not any(SECRET in text or "new = 1  # right" in text for text in texts)
+    assert not any("htmx" in path.name for path in files)
+    assert OTHER not in (tmp_path / "new" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("words", [("none",), ("--store", "/nowhere/at/all.db")])
+def test_what_cannot_be_viewed_is_said_in_a_sentence(file, words):
+    done = view(*words) if "--store" in words else view(*words, "--store", file)
+    assert done.returncode in (2, 3) and done.stderr.startswith("winnow: ") and "Traceback" not in done.stderr
 
 
 def test_hostile_names_are_no_paths():
