@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -73,7 +72,13 @@ class Picture:
         over = [line for line in self.lines.values() if line.state.stage is Stage.OVER]
         parts: list[RenderableType] = [
             Text(self.headline(), style="bold"),
-            Padding(ProgressBar(total=max(1, len(self.lines)), completed=len(over), width=60), 0),
+            ProgressBar(
+                total=max(1, len(self.lines)),
+                completed=len(over),
+                width=60,
+                complete_style="cyan",
+                finished_style="green",
+            ),
             Text(counts(line.state for line in self.lines.values()), no_wrap=True, overflow="ellipsis"),
         ]
         if ended := attempts_ended(self.lines.values()):

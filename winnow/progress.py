@@ -156,7 +156,10 @@ class Progress:
         done, most = self._attempts_ended(), max(1, self._attempts)
         ended = f"{done} of {'at most ' * self._auto}{self._attempts} attempts ended"
         bar = Table.grid(padding=(0, 2, 0, 0))
-        bar.add_row(ProgressBar(total=most, completed=done, width=30), Text(ended, style="dim"))
+        bar.add_row(
+            ProgressBar(total=most, completed=done, width=30, complete_style="cyan", finished_style="green"),
+            Text(ended, style="dim"),
+        )
         shown, hidden = self._chosen_lines(max(3, self._console.height - 8))
         parts: list[RenderableType] = [
             Text(""),
@@ -228,6 +231,8 @@ def doing(kind: str, branch: str) -> str:
 
 
 _STAGES = (Stage.CONTEXT, Stage.ATTEMPTS, Stage.SELECTION)
+_PASSED, _NOW, _TO_COME = ("\N{CHECK MARK} ", "green"), ("\N{BLACK CIRCLE} ", "bold cyan"), ("", "dim")
+"""Mark and style of a stage."""
 
 
 def _stages(now: str) -> Text:
@@ -235,12 +240,13 @@ def _stages(now: str) -> Text:
     if now not in _STAGES:
         return Text(plain(now), style="bold cyan")
     at = _STAGES.index(Stage(now))
-    styles = ["green"] * at + ["bold cyan"] + ["dim"] * (len(_STAGES) - at - 1)
-    marks = ["\N{CHECK MARK} "] * at + ["\N{BLACK CIRCLE} "] + [""] * (len(_STAGES) - at - 1)
-    found = [
-        Text(mark + stage, style=style) for mark, stage, style in zip(marks, _STAGES, styles, strict=True)
-    ]
-    return Text("  \N{RIGHTWARDS ARROW}  ", style="dim").join(found)
+    way = Text()
+    for number, stage in enumerate(_STAGES):
+        mark, style = _PASSED if number < at else _NOW if number == at else _TO_COME
+        way.append("  \N{RIGHTWARDS ARROW}  " if number else "", style="dim").append(
+            mark + stage, style=style
+        )
+    return way
 
 
 def _mark(how: str) -> tuple[str, str]:

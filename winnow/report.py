@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from agent import Candidate
 from selection import UNFIXED, Evidence, Ranking, counting
@@ -21,7 +22,12 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
     """The candidates, best first: votes, existing tests, size, ending, and why each stands where it stands."""
     by_id = {candidate.id: candidate for candidate in evidence.candidates}
     table = Table(
-        title="Candidates", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+        title="Candidates",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
     )
     for column in ("", "candidate", "votes", "existing tests", "patch", "ending", "remarks"):
         table.add_column(column, justify="right" if column == "votes" else "left", overflow="fold")
@@ -29,13 +35,13 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
         candidate = by_id[ranked.candidate]
         table.add_row(
             "*" if ranked.candidate == ranking.chosen else "",
-            candidate.id,
+            Text(candidate.id),
             f"{ranked.votes}/{len(counting(evidence)[0])}",
             escape(_existing(evidence, candidate.id)),
             _size(candidate),
             str(candidate.ending),
             escape("; ".join(r for r in ranked.reasons if not r.startswith(_IN_COLUMNS))),
-            style="bold" if ranked.candidate == ranking.chosen else None,
+            style="bold green" if ranked.candidate == ranking.chosen else None,
         )
     console.print(table)
     console.print()
@@ -52,19 +58,19 @@ def print_matrix(console: Console, evidence: Evidence) -> None:
     console.print(
         "Generated tests (exit codes: 0 solved, 2 not solved, other: crashed)", style="bold", highlight=False
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     names, tests = [UNFIXED, *(c.id for c in evidence.candidates)], [test.id for test in evidence.tests]
     said = {key: _exit(run.exit_code, run.ended) for key, run in evidence.cells.items()}
     # Long names (other systems' predictions) would be cut to look alike at the head of columns.
     if _SIDE + sum(len(name) + 2 for name in names) <= console.width:
-        heads, rows = ["test", *names], [[t, *(said.get((n, t), "-") for n in names)] for t in tests]
+        heads, rows = ["test", *names], [(t, [said.get((n, t), "-") for n in names]) for t in tests]
     else:
-        heads, rows = ["", *tests], [[n, *(said.get((n, t), "-") for t in tests)] for n in names]
+        heads, rows = ["", *tests], [(n, [said.get((n, t), "-") for t in tests]) for n in names]
     table.add_column(heads[0])
     for head in heads[1:]:
-        table.add_column(head, justify="right")
-    for row in rows:
-        table.add_row(*row)
+        table.add_column(Text(head), justify="right")
+    for name, exits in rows:
+        table.add_row(Text(name), *map(_cell, exits))
     console.print(table)
     if weaker := isolation(evidence):
         console.print(weaker, style="dim", highlight=False)
@@ -90,11 +96,11 @@ def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -
         )
         return
     sure = "" if ranking.confidence is None else f", {ranking.confidence:.0%} sure"
-    console.print(f"Chosen: {chosen.id}{sure}", style="bold", highlight=False)
+    console.print(f"Chosen: {chosen.id}{sure}", style="bold", highlight=False, markup=False)
     console.print(ranking.why, highlight=False, markup=False)
     console.print()
     if console.is_terminal:
-        console.print(Syntax(chosen.patch, "diff", background_color="default"))
+        console.print(Syntax(chosen.patch.rstrip("\n"), "diff", background_color="default"))
     else:
         console.out(chosen.patch, highlight=False)
 
@@ -166,6 +172,10 @@ def _size(candidate: Candidate) -> str:
     added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
     gone = sum(line.startswith("-") and not line.startswith("---") for line in lines)
     return f"+{added} -{gone}"
+
+
+def _cell(said: str) -> Text:
+    return Text(said, style={"0": "green", "2": "yellow", "-": "dim"}.get(said, "red"))
 
 
 def _exit(code: int, ended: str) -> str:

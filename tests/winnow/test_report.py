@@ -12,11 +12,11 @@ from graded_run import RUN, Told, Try, grade_of, patch_of, write
 from rich.console import Console
 
 from agent import Candidate, Ending, Run, Script
-from selection import UNFIXED, Evidence, Test
+from selection import UNFIXED, Evidence, Ranking, Test
 from store import open_store
 from winnow.figures_gather import gather
 from winnow.figures_summary import summarize
-from winnow.report import print_matrix
+from winnow.report import print_choice, print_matrix
 from winnow.stored import evidence_to_json
 
 
@@ -244,6 +244,19 @@ def test_no_run_of_that_name_is_a_sentence(home, file):
     assert done.returncode == 2 and "nearest is" in done.stderr and "Traceback" not in done.stderr
     done = home.run("report", RUN, "--store", str(file))
     assert done.returncode == 0 and "0 issues" in done.stdout
+
+
+@pytest.mark.parametrize("width", [200, 30])
+def test_names_that_look_like_markup_are_names(width):
+    names = ("[red]one", "[/]", "two[bold]")
+    tests = (Test("[link]test-1", Script("sh", "true")),)
+    cells = {(name, tests[0].id): Run(0, "") for name in (UNFIXED, *names)}
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))
+    evidence = Evidence(tuple(Candidate(name, "+x") for name in names), tests, cells=cells)
+    print_matrix(console, evidence)
+    print_choice(console, evidence.candidates[1], Ranking((), "[/]", "why [not]", confidence=0.5))
+    shown = console.export_text()
+    assert all(name in shown for name in (*names, tests[0].id, "Chosen: [/], 50% sure", "why [not]"))
 
 
 @pytest.mark.parametrize(("width", "beside"), [(200, "test"), (70, "")])
