@@ -66,11 +66,12 @@ def test_an_error_that_was_stored_is_tried_again_when_asked_and_each_time(home, 
     with ToyServer() as server:
         solved = home.run(
             "solve", str(checkout), "--issue", toy.ISSUE, "--model", "openai/toy", "--api-base", server.url,
-            "--attempts", "2", "--sandbox", "overlay", "-o", "selection.machine=off", "--json",
+            "--attempts", "1", "--sandbox", "overlay", "-o", "selection.machine=off", "--json",
         )  # fmt: skip
     assert solved.returncode == 0, solved.stderr
     run = json.loads(solved.stdout)["run"]
     whole = evidence_of(home, run)
+    assert all(found.known for found in whole.regressions.values()) and whole.regressions
     error = Regression(error="the test command did not end within 1 seconds on the unfixed code")
     stored = replace(whole, regressions=dict.fromkeys(whole.regressions, error), existing=None)
     with open_store(home.store) as store:
