@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from store import Step, Store
 
 from .batch_issues import IssueEnding, IssueState, Stage, states
 from .clock import clock
-from .screen import cell
+from .screen import bar, cell
 
 _STYLES = {
     IssueEnding.CHOSEN: "green",
@@ -72,20 +71,14 @@ class Picture:
         over = [line for line in self.lines.values() if line.state.stage is Stage.OVER]
         parts: list[RenderableType] = [
             Text(self.headline(), style="bold"),
-            ProgressBar(
-                total=max(1, len(self.lines)),
-                completed=len(over),
-                width=60,
-                complete_style="cyan",
-                finished_style="green",
-            ),
+            bar(len(over), len(self.lines)),
             Text(counts(line.state for line in self.lines.values()), no_wrap=True, overflow="ellipsis"),
         ]
         if ended := attempts_ended(self.lines.values()):
             parts.append(Text(ended, style="dim", no_wrap=True, overflow="ellipsis"))
-        room = max(3, height - len(parts) - 4)
+        room = max(3, height - len(parts) - 5)
         shown, hidden = self._chosen_lines(room)
-        parts.append(self._table(shown))
+        parts += [Text(), self._table(shown)]
         if hidden:
             parts.append(Text(f"... and {hidden} more", style="dim"))
         return Group(*parts)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,7 @@ from store import Step
 from .batch_issues import IssueState, Stage
 from .clock import clock
 from .pen import Observer
-from .screen import Screen, cell, plain
+from .screen import Screen, bar, cell, plain
 
 
 class View(Protocol):
@@ -153,19 +152,16 @@ class Progress:
 
     def picture(self) -> RenderableType:
         """What there is to see now: the stages, totals, the attempts that ended, and a row for each trajectory."""
-        done, most = self._attempts_ended(), max(1, self._attempts)
+        done = self._attempts_ended()
         ended = f"{done} of {'at most ' * self._auto}{self._attempts} attempts ended"
-        bar = Table.grid(padding=(0, 2, 0, 0))
-        bar.add_row(
-            ProgressBar(total=most, completed=done, width=30, complete_style="cyan", finished_style="green"),
-            Text(ended, style="dim"),
-        )
+        way = Table.grid(padding=(0, 2, 0, 0))
+        way.add_row(bar(done, self._attempts, 30), Text(ended, style="dim"))
         shown, hidden = self._chosen_lines(max(3, self._console.height - 8))
         parts: list[RenderableType] = [
             Text(""),
             _stages(self._stage),
             Text(self._headline()),
-            bar,
+            way,
             Text(""),
             self._table(shown),
         ]

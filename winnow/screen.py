@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 PER_SECOND = 4
@@ -68,3 +70,11 @@ def plain(text: str) -> str:
 def cell(text: str, style: str = "") -> Text:
     """A table's cell of one line that gives way to the numbers beside it: the column itself must not be no_wrap."""
     return Text(plain(text), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def bar(done: int, total: int, width: int = 60) -> RenderableType:
+    """How much of it is done, on a line of its own (which a ProgressBar does not end)."""
+    drawn = ProgressBar(
+        total=max(1, total), completed=done, width=width, complete_style="cyan", finished_style="green"
+    )
+    return Padding(drawn, 0)

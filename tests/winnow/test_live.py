@@ -80,6 +80,7 @@ def test_many_issues_are_shown_whatever_they_are_called_and_say(name, width):
     view.observe(name)(asked("attempt-1"), True)
     found = shown(view.picture().render(30), width)
     assert sum("$0.5000" in line for line in found) == 2  # the totals, and the issue's one row
+    assert "1 build failed, 1 attempts" in found  # on a line of its own
     assert sum("plain-1"[:4] == line[:4] and " 42 " in line for line in found) == 1 or width == 60
 
 
