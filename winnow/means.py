@@ -23,7 +23,7 @@ from selection import (
 
 from .batch_issues import Stage
 from .job import Job
-from .mixing import record_of
+from .mixing import record_of, sound_in
 from .stored import to_json
 
 T = TypeVar("T")
@@ -166,4 +166,5 @@ def weighed(evidence: Evidence, settings: SelectionSettings) -> Weighed:
         {one: feedback_on(evidence, one, settings.output_chars) for one in ids},
         {one: shown_summary(evidence.summaries[one]) for one in ids if one in evidence.summaries},
         behaviour_clusters(evidence),
+        sound_in(evidence),
     )

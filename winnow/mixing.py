@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from agent.ways.archon import ArchonSettings, LayerSettings
 from agent.ways.mixture import MemberSettings, MixtureSettings
-from store import Store
+from selection import Evidence, worth
+from store import ResultRow, Store
 
 from .configuration import Configuration, WrongConfiguration, nearest, sentence_on
 from .windows import window_settings
 
 MIND = "mind"
 """The kind of results that say which member of a mixture answered in a trajectory, by the trajectory's name."""
+
+RECORD = "members"
+"""The kind of results that say what the members of a mixture achieved on an issue."""
 
 SECTIONS = {"codemonkeys": "attempt", "tools": "tools", "samples": "patches"}
 """By agent, which is also the name of the way that makes all attempts by it: the section with its settings."""
@@ -105,22 +109,29 @@ def said_models(models: Sequence[str] | None, **others: Any) -> dict[str, Any]:
     return {"model": {"name": members[0]["model"], **others}, "mixture": {"members": members}}
 
 
-def record_of(store: Store, run: str) -> dict[str, tuple[int, int]]:
-    """By member: how many of its candidates were worth choosing at the end, and how many not, in the run's done issues.
+def sound_in(evidence: Evidence) -> tuple[str, ...]:
+    """The candidates that nothing speaks against, by Winnow's own rule (selection.worth), whatever the strategy."""
+    return tuple(candidate.id for candidate in evidence.candidates if worth(candidate, evidence)[0])
 
-    Reads the run's choices: a few kilobytes for each issue.
-    """
-    minds = {(row.task, row.name): _member(row.body) for row in store.each_result(run, MIND)}
-    worth = {
-        (row.task, ranked["candidate"]): bool(ranked["worth"])
-        for row in (store.each_result(run, "choice") if minds else ())
-        for ranked in json.loads(row.body)["order"]
-    }
+
+def record_in(evidence: Evidence, minds: Iterable[ResultRow]) -> str:
+    """JSON: by member, how many of its candidates of an issue nothing speaks against, and how many others there are."""
+    sound, there = sound_in(evidence), {candidate.id for candidate in evidence.candidates}
     record: dict[str, tuple[int, int]] = {}
-    for place, member in minds.items():
-        if place in worth:
-            good, bad = record.get(member, (0, 0))
-            record[member] = (good + worth[place], bad + (not worth[place]))
+    for row in minds:
+        if row.name in there:
+            good, bad = record.get(member := str(json.loads(row.body)["member"]), (0, 0))
+            record[member] = (good + (row.name in sound), bad + (row.name not in sound))
+    return json.dumps(record)
+
+
+def record_of(store: Store, run: str) -> dict[str, tuple[int, int]]:
+    """The records of all issues of the run that are done, added up."""
+    record: dict[str, tuple[int, int]] = {}
+    for row in store.each_result(run, RECORD):
+        for member, (good, bad) in json.loads(row.body).items():
+            before = record.get(member, (0, 0))
+            record[member] = (before[0] + good, before[1] + bad)
     return record
 
 
@@ -130,7 +141,3 @@ def _with_share(model: str) -> Mapping[str, Any]:
         return {"model": name, "share": float(share)} if equals and name else {"model": model}
     except ValueError:
         return {"model": model}
-
-
-def _member(body: str) -> str:
-    return str(json.loads(body)["member"])

@@ -20,6 +20,7 @@ from .batch_sandboxes import LimitedBackend
 from .configuration import Configuration
 from .job import Job, Tools
 from .means import Failure, IssueMeans, WorldFailed
+from .mixing import MIND, RECORD, record_in
 from .stored import evidence_to_json, ranking_to_json
 from .ways import way_of
 
@@ -116,3 +117,6 @@ async def _keep(job: Job, evidence: Evidence, ranking: Ranking) -> None:
     name, task = job.tools.configuration.selection.strategy, job.task.id
     await job.tools.store.put_result(job.tools.run, task, "evidence", "all", evidence_to_json(evidence))
     await job.tools.store.put_result(job.tools.run, task, "choice", name, ranking_to_json(ranking))
+    if job.members:
+        minds = await asyncio.to_thread(job.tools.store.results, job.tools.run, task, MIND)
+        await job.tools.store.put_result(job.tools.run, task, RECORD, "members", record_in(evidence, minds))

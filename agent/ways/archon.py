@@ -37,7 +37,7 @@ class LayerSettings(BaseModel):
     kind: Literal["generate", "critique", "rank", "fuse", "verify", "test"]
     """generate: candidates from the issue alone; critique: strengths and weaknesses of each; rank: the best `keep` go
     on; fuse: new candidates from all there are, with what was said of them; verify: those that a model which reasons
-    about them calls right go on; test: those that are worth choosing by what was run go on."""
+    about them calls right go on; test: those that nothing which was run speaks against go on."""
 
     samples: int | None = Field(default=None, ge=1)
     """Candidates that it makes; or critics, rankings, verdicts, of each candidate as many. None: one, and in a layer
@@ -217,7 +217,7 @@ class _Architecture:
     async def _test(self, place: int, layer: LayerSettings) -> None:
         weighed = await self._means.weigh(f"tests-{place}", self.pool)
         by_id = {candidate.id: candidate for candidate in self.pool}
-        order = [name for name in weighed.order if name in weighed.worth] or list(weighed.order)
+        order = [name for name in weighed.order if name in weighed.sound] or list(weighed.order)
         self.pool = [by_id[name] for name in order if name in by_id][: layer.keep]
         for candidate in self.pool:
             if text := weighed.feedback.get(candidate.id):

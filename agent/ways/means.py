@@ -32,6 +32,8 @@ class Weighed:
     nothing is worth choosing. feedback: what tests and judges said of each, as text that a model may be shown.
     summaries: of how each was made, where the settings ask for them. answers: ids in groups that gave the same answer
     (the same program, or the same behaviour in everything that was run); one that changes nothing is in none.
+    sound: ids that nothing speaks against, whatever the strategy: they break no existing test, and pass a
+    generated one, where some count.
     """
 
     order: tuple[str, ...]
@@ -40,6 +42,7 @@ class Weighed:
     feedback: Mapping[str, str] = field(default_factory=dict)
     summaries: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[tuple[str, ...], ...] = ()
+    sound: tuple[str, ...] = ()
 
 
 class Means(Protocol):
@@ -92,7 +95,7 @@ class Means(Protocol):
         ...
 
     async def so_far(self) -> Mapping[str, tuple[int, int]]:
-        """By member: its candidates worth choosing, and its others, in the run's issues that were done by now.
+        """By member: its candidates that nothing speaks against, and its others, in the run's issues that are done.
 
         Looked up once for an issue and journaled.
         """

@@ -78,15 +78,15 @@ class MixtureSettings(BaseModel):
     """share: by the members' shares. bandit: by what they achieve."""
 
     success: Literal["worth", "patch"] = "worth"
-    """What a bandit counts as one. worth: the candidate is worth choosing when all there are by then are weighed, which
-    runs tests after each wave; patch: it ended by itself with a patch, which costs nothing to see."""
+    """What a bandit counts as one. worth: nothing speaks against the candidate when all there are by then are weighed,
+    which runs tests after each wave; patch: it ended by itself with a patch, which costs nothing to see."""
 
     wave: int | None = Field(default=None, ge=1)
     """Attempts between two draws of a bandit; None: as many as there are members."""
 
     earlier: bool = True
-    """Whether a bandit also counts what the members achieved in the run's issues that are done: candidates worth
-    choosing at the end."""
+    """Whether a bandit also counts what the members achieved in the run's issues that are done: candidates that
+    nothing spoke against at the end."""
 
     seed: int = 0
     """Of a bandit's draws, with the issue's name."""
@@ -179,7 +179,7 @@ async def _successes(
 ) -> frozenset[str]:
     """The ids of the candidates that count as a success."""
     if settings.success == "worth":
-        return frozenset((await means.weigh(f"wave-{wave}", candidates)).worth)
+        return frozenset((await means.weigh(f"wave-{wave}", candidates)).sound)
     there = await means.settle(f"wave-{wave}", candidates)
     return frozenset(c.id for c in there if c.patch.strip() and c.ending is Ending.FINISHED)
 

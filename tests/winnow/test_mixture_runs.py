@@ -14,12 +14,12 @@ from test_kill import _runs, alive, kill_after, outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
+from agent import Candidate
 from agent.ways.mixture import thompson
-from selection import Ranked, Ranking
+from selection import Evidence, Regression
 from store import open_store
 from winnow.configuration import WrongConfiguration, configure
-from winnow.mixing import MIND, members_of, record_of, said_models, settings_of
-from winnow.stored import ranking_to_json
+from winnow.mixing import MIND, RECORD, members_of, record_in, record_of, said_models, settings_of
 
 pytestmark = [pytest.mark.overlay, pytest.mark.timeout(300)]
 
@@ -101,7 +101,7 @@ def test_several_models_share_the_attempts_and_each_is_counted_apart(home, tmp_p
     assert "openai/half" in home.run("report", run).stdout
 
 
-def draws(made: dict[str, str], waves: int, size: int) -> list[str]:
+def draws(task: str, made: dict[str, str], waves: int, size: int) -> list[str]:
     """Who should have made the attempts: all of the good one's are a success, and none of the other's."""
     order: list[str] = []
     for wave in range(1, waves + 1):
@@ -109,7 +109,7 @@ def draws(made: dict[str, str], waves: int, size: int) -> list[str]:
             name: (order.count(name), 0) if name == "openai/good" else (0, order.count(name))
             for name in ("openai/bad", "openai/good")
         }
-        order += thompson(record, size, f"0 repo {wave}")
+        order += thompson(record, size, f"0 {task} {wave}")
     return order
 
 
@@ -150,10 +150,11 @@ def test_a_bandits_run_that_was_killed_comes_to_the_same_end(tmp_path):
         assert kills and calls <= len(server.steps) <= allowed
     assert outcome(home.store) == outcome(plain.store)
     made = members_in(plain.store)
-    assert draws(made, waves=3, size=2) == [made[f"attempt-{i}"] for i in range(1, 7)]
     with open_store(plain.store) as store:
         [run] = [row.run for row in store.runs()]
+        [task] = store.task_names(run)
         record = record_of(store, run)
+    assert draws(task, made, waves=3, size=2) == [made[f"attempt-{i}"] for i in range(1, 7)]
     for name, (good, bad) in record.items():
         assert (good, bad)[name == "openai/good"] == 0 and good + bad == list(made.values()).count(name)
 
@@ -269,17 +270,21 @@ def test_models_said_once_or_more():
     assert said_models(["m=x"] * 2)["mixture"]["members"][0]["model"] == "m=x"  # no number: part of the name
 
 
-async def test_the_record_counts_done_issues_only_and_each_candidate_once(tmp_path):
+async def test_the_record_is_that_of_all_issues_that_are_done(tmp_path):
     with open_store(tmp_path / "winnow.db") as store:
         store.create_run("r", config="{}", kind="batch")
         for task in ("one", "two", "open"):
             store.put_task("r", task, body="{}")
-            for name, member in (("attempt-1", "a"), ("attempt-2", "b")):
+            for name, member in (("attempt-1", "a"), ("attempt-2", "b"), ("attempt-3", "b")):
                 await store.put_result("r", task, MIND, name, json.dumps({"member": member}))
         assert record_of(store, "r") == {}
-        order = tuple(Ranked(f"attempt-{i}", 0, i == 1, ()) for i in (1, 2))
-        for task, strategy in (("one", "winnow"), ("one", "votes"), ("two", "winnow")):
+        candidates = tuple(Candidate(f"attempt-{i}", "a patch" if i == 1 else "") for i in (1, 2))
+        applies = {"attempt-1": True, "attempt-2": False}
+        evidence = Evidence(
+            candidates, applies=applies, regressions={"attempt-1": Regression(passed=3, known=3)}
+        )
+        for task in ("one", "two"):  # the third attempt was ended by the world: it counts for nobody
             await store.put_result(
-                "r", task, "choice", strategy, ranking_to_json(Ranking(order, "attempt-1", ""))
+                "r", task, RECORD, "members", record_in(evidence, store.results("r", task, MIND))
             )
         assert record_of(store, "r") == {"a": (2, 0), "b": (0, 2)}
