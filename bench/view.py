@@ -67,7 +67,7 @@ def main() -> None:
     file = asked.parse_args().file
     with open_reader(file) as reader:
         run = reader.runs()[-1].run
-        task = reader.task_names(run)[5]
+        task = reader.task_names(run)[-1]
     issue = f"/runs/{run}/issues/{task}/"
     pages = {
         "runs": "/",
@@ -91,16 +91,20 @@ def main() -> None:
     print(f"started: {median(starts):.2f} s, {median(cpus):.2f} s of CPU (medians of 5)\n")
     first = {name: fresh(file, path) for name, path in pages.items()}
     server = Server.start(file)
-    print("| page | first time (ms) | its CPU (ms) | again (ms) | its CPU (ms) | size (KB) | usable (ms) |")
-    print("|---|---|---|---|---|---|---|")
-    usable = in_browser(server.at, pages)
-    for name, path in pages.items():
-        again, cpu, size = repeated(server, path)
-        taken, its = first[name]
-        ready = f"{usable[name]:.0f}" if name in usable else ""
-        print(f"| {name} | {taken:.0f} | {its:.0f} | {again:.0f} | {cpu:.0f} | {size:.0f} | {ready} |")
-    print(f"\nmemory of the server after all of it: {server.memory():.0f} MB")
-    server.stop()
+    try:
+        print(
+            "| page | first time (ms) | its CPU (ms) | again (ms) | its CPU (ms) | size (KB) | usable (ms) |"
+        )
+        print("|---|---|---|---|---|---|---|")
+        usable = in_browser(server.at, pages)
+        for name, path in pages.items():
+            again, cpu, size = repeated(server, path)
+            taken, its = first[name]
+            ready = f"{usable[name]:.0f}" if name in usable else ""
+            print(f"| {name} | {taken:.0f} | {its:.0f} | {again:.0f} | {cpu:.0f} | {size:.0f} | {ready} |")
+        print(f"\nmemory of the server after all of it: {server.memory():.0f} MB")
+    finally:
+        server.stop()
 
 
 def fresh(file: str, path: str) -> tuple[float, float]:
