@@ -50,7 +50,16 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         RunBusy,
     )
     users += (NoSuchRun, NotResumable, WrongConfiguration, CannotApply, CannotExport, NoBackend, WrongRoot)
-    users += (NoOfficial, NothingToGrade, CannotSelect, CannotFit, WrongWeights, WrongRecipe, CannotView, NoPlots)
+    users += (
+        NoOfficial,
+        NothingToGrade,
+        CannotSelect,
+        CannotFit,
+        WrongWeights,
+        WrongRecipe,
+        CannotView,
+        NoPlots,
+    )
     if isinstance(error, Interrupted):
         return str(error), INTERRUPTED
     if isinstance(error, WorldDrifted | WorldFailed | DemoFailed | BuildFailed):
