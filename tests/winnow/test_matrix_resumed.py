@@ -96,8 +96,8 @@ async def weigh(base, store, job, stop_after=None, seen=None):
         ended.append((candidate, test))
         if seen is not None:
             seen.append((candidate, test))
-        if stop_after is not None and len(ended) == stop_after:
-            raise Stop
+        if stop_after is not None and len(ended) >= stop_after:
+            raise Stop  # each that ends from then on: a container's removal takes long enough for others to go on
 
     pen = Pen(store.journal("run", task.id), "selection", count)
     top = JournaledSandbox(base.sandbox, pen, "sandbox", cheap_copies=base.cheap_copies)
