@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -30,10 +32,14 @@ def tail(where: str | None, run: str | None, *, task: str | None, lines: int, fo
         if task is not None:
             reader.task(row.run, task)
         console.print(f"run {row.run}: {_status(reader, row)}", style="bold", highlight=False)
-        try:
-            for line in _lines(reader, row.run, task, lines, follow=follow):
-                console.print(line, soft_wrap=True)
-        except KeyboardInterrupt:
+        stop = threading.Event()
+        # a handler and not KeyboardInterrupt, which is lost where it meets a callback of the database's
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        for line in _lines(reader, row.run, task, lines, follow=follow, stop=stop):
+            console.print(line, soft_wrap=True)
+            if stop.is_set():
+                break
+        if stop.is_set():
             return
         console.print(f"run {row.run}: {_status(reader, reader.run(row.run))}", style="bold", highlight=False)
 
@@ -50,7 +56,9 @@ def _status(reader: Reader, row: RunRow) -> str:
     return "interrupted" if row.status == "running" and not reader.worked_on(row.run) else row.status
 
 
-def _lines(reader: Reader, run: str, task: str | None, lines: int, *, follow: bool) -> Iterator[Text]:
+def _lines(
+    reader: Reader, run: str, task: str | None, lines: int, *, follow: bool, stop: threading.Event
+) -> Iterator[Text]:
     last = reader.last_steps(run, lines, task)
     told = {_name(ended): ended.ending for ended in reader.endings(run)}
     several = len(reader.task_names(run)) > 1
@@ -68,9 +76,8 @@ def _lines(reader: Reader, run: str, task: str | None, lines: int, *, follow: bo
                 told[_name(ended)] = ended.ending
         except StoreMoved:
             over = False
-        if over:
+        if over or stop.wait(SECONDS):
             return
-        time.sleep(SECONDS)
 
 
 def _name(ended: TrajectoryRow) -> tuple[str, str]:
