@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from store import schema
 from store.errors import StoreError
@@ -153,6 +154,18 @@ def _check_file(url: URL) -> None:
         ) from error
 
 
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Turn a new file into one with a log (WAL).
+
+    Of several that do so at once SQLite refuses all but one without waiting, whatever their patience.
+    """
+    locked = retry_if_exception(lambda e: isinstance(e, sqlite3.OperationalError) and "locked" in str(e))
+    again = Retrying(
+        retry=locked, stop=stop_after_delay(BUSY_SECONDS), wait=wait_random(0, 0.05), reraise=True
+    )
+    again(connection.execute, "PRAGMA journal_mode = WAL")
+
+
 def _sqlite(url: URL, *, writes: bool) -> Engine:
     engine = create_engine(url, connect_args={} if "timeout" in url.query else {"timeout": BUSY_SECONDS})
 
@@ -162,7 +175,7 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
         run = connection.execute
         run("PRAGMA foreign_keys = ON")
         if writes:
-            run("PRAGMA journal_mode = WAL")
+            _keep_a_log(connection)
             run("PRAGMA synchronous = FULL")
             run("PRAGMA fullfsync = ON")  # macOS: without it a flush stops at the drive's own cache
         else:
