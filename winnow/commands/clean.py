@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow clean --worlds 20261121-0640"
 
 
@@ -30,10 +32,7 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --unused: only say what would be removed.")
     ] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Remove sandboxes, containers and layers whose owner is gone. Those of runs that are alive are never touched.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow demo --sandbox overlay"
 
 
@@ -13,10 +15,7 @@ def command(
     sandbox: Annotated[
         str, typer.Option(help="docker, overlay, or auto: docker where an engine answers, else overlay.")
     ] = "auto",
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
     preset: Annotated[
         str, typer.Option(help="Another method that there is a recording of (a few attempts, to be short).")
     ] = "codemonkeys",

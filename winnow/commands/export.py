@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow export 20261121-0640 --format predictions-jsonl --out preds.jsonl"
 
 
@@ -50,10 +52,7 @@ def command(
             metavar="DIR", help="submission: the official harness's logs, logs/run_evaluation/RUN/MODEL."
         ),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Export what a run made: predictions, a leaderboard submission, patches, training data, figures.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .checks import check_sandbox
+from .options import StoreOption
 
 EXAMPLE = "Example: winnow grade --dataset rows.jsonl --gold --empty   (is the dataset itself right?)"
 
@@ -56,10 +57,7 @@ def command(
     ] = None,
     sandbox: Annotated[str, typer.Option(help="docker, overlay, or auto for what works here.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the grades as JSON.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Grade candidates by a dataset's hidden tests, in fresh sandboxes that no attempt worked in.
 

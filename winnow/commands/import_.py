@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow import preds-1.jsonl preds-2.jsonl --dataset verified --as other-system"
 
 
@@ -46,10 +48,7 @@ def command(
     ] = None,
     slice: Annotated[str, typer.Option(help="Only these, as Python slices: 0:50.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what came in as JSON.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Bring predictions of other systems in as a run, to be graded, chosen among and reported like one of ours.
 

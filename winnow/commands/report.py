@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow report 20261121-0640 --html report.html --figures figures/"
 
 
@@ -30,10 +32,7 @@ def command(
             metavar="FILE", help="Write the report as one HTML file with its figures (extra plots)."
         ),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Report a run: resolved, coverage, selection efficiency, pass@k with intervals, cost, endings, time.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow resume 20261121-0640   (a part of the id that is enough to tell it from others)"
 
 
@@ -38,10 +40,7 @@ def command(
         bool, typer.Option("--apply", help="Write the chosen patch into the checkout (one issue).")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON (one issue).")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Go on with a run that was interrupted or that the world failed. Nothing that was paid for is paid again.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .checks import check_sandbox
+from .options import StoreOption
 
 EXAMPLE = "Example: winnow run issues.jsonl --model gpt-5 --repos mirrors/ --budget 50 --budget-per-issue 1"
 
@@ -85,10 +86,7 @@ def command(
         list[str] | None,
         typer.Option("--option", "-o", metavar="KEY=VALUE", help="One setting: -o attempt.temperature=0.8."),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Work on many issues: worlds built, many attempts each, one patch for each; all of it kept, all of it resumable.
 

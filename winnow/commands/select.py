@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .checks import check_sandbox
+from .options import StoreOption
 
 EXAMPLE = "Example: winnow select 20261121-0640 --compare"
 
@@ -78,10 +79,7 @@ def command(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Choose again from stored evidence, by any strategy; without --gather no model is asked and nothing is run.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow show 20261121-0640 --steps attempt-2"
 
 
@@ -15,10 +17,7 @@ def command(
     steps: Annotated[
         str | None, typer.Option(metavar="TRAJECTORY", help="Print every step of this trajectory in full.")
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Show a run: its trajectories and endings, the candidates with their votes, the chosen patch, the cost."""
     from ..showing import show_run

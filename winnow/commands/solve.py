@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from .checks import check_sandbox
+from .options import StoreOption
 
 EXAMPLE = "Example: winnow solve . --issue issue.md --model gpt-5 --attempts 5 --budget 2 --out fix.patch"
-
-_STORE = typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder.")
 
 
 def command(
@@ -68,7 +67,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the chosen patch to this file.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Write the chosen patch into the checkout.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    store: Annotated[str | None, _STORE] = None,
+    store: StoreOption = None,
     patience: Annotated[
         float | None, typer.Option(min=0, help="Seconds that a call is tried again while the world fails.")
     ] = None,

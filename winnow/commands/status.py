@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow status 20261121-0640 --watch"
 
 
@@ -17,10 +19,7 @@ def command(
         bool, typer.Option("--watch", help="Show it again every two seconds until it is over.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Show how the issues of a run stand. Only the store is read, so nothing that works on the run is disturbed."""
     from ..status_command import show_status

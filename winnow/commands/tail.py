@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow tail 20261121-0640"
 
 
@@ -18,10 +20,7 @@ def command(
         int, typer.Option("--lines", "-n", min=0, help="Steps to begin with, the last ones.")
     ] = 20,
     follow: Annotated[bool, typer.Option(help="Go on until the run has ended.")] = True,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Follow a run: a line for every question, command and decision, and for every ending, as they are written."""
     from ..tailing import tail

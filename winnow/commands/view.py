@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import StoreOption
+
 EXAMPLE = "Example: winnow view 20261121-0640"
 
 
@@ -27,10 +29,7 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Write the pages into this folder instead, of RUN or of all runs."),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="The store: a file or an SQLAlchemy URL. Default: your data folder."),
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Show runs, issues and trajectories in a browser, live while they work. The store is only read."""
     from ..view.serving import view
