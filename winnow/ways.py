@@ -15,22 +15,20 @@ from .configuration import Configuration
 Way = Callable[[Means, Configuration], Awaitable[list[Candidate]]]
 
 
-async def _codemonkeys(means: Means, configuration: Configuration) -> list[Candidate]:
-    from agent.ways.independent import by_machines, numbered
+def _independent(agent: str) -> Way:
+    """Attempts that know nothing of each other, all by this agent."""
 
-    async def some(means: Means, numbers: range) -> list[Candidate]:
-        return await numbered(by_machines(means, configuration.attempt), numbers)
+    async def way(means: Means, configuration: Configuration) -> list[Candidate]:
+        from .mixing import SECTIONS
 
-    return await _as_many_as_said(means, configuration, some)
+        settings = getattr(configuration, SECTIONS[agent])
 
+        async def some(means: Means, numbers: range) -> list[Candidate]:
+            return await _attempts(means, agent, settings, numbers, "")
 
-async def _tools(means: Means, configuration: Configuration) -> list[Candidate]:
-    from agent.ways.independent import by_tools, numbered
+        return await _as_many_as_said(means, configuration, some)
 
-    async def some(means: Means, numbers: range) -> list[Candidate]:
-        return await numbered(by_tools(means, configuration.tools), numbers)
-
-    return await _as_many_as_said(means, configuration, some)
+    return way
 
 
 async def _mixture(means: Means, configuration: Configuration) -> list[Candidate]:
@@ -72,15 +70,6 @@ async def _attempts(
             return await samples(means, numbers, settings, mind=mind)
         case _:
             return await numbered(by_machines(means, settings, mind=mind), numbers)
-
-
-async def _samples(means: Means, configuration: Configuration) -> list[Candidate]:
-    from agent.ways.samples import samples
-
-    async def some(means: Means, numbers: range) -> list[Candidate]:
-        return await samples(means, numbers, configuration.patches)
-
-    return await _as_many_as_said(means, configuration, some)
 
 
 async def _evoscale(means: Means, configuration: Configuration) -> list[Candidate]:
@@ -154,9 +143,9 @@ async def _as_many_as_said(means: Means, configuration: Configuration, some: Bat
 
 
 WAYS: dict[str, Way] = {
-    "codemonkeys": _codemonkeys,
-    "tools": _tools,
-    "samples": _samples,
+    "codemonkeys": _independent("codemonkeys"),
+    "tools": _independent("tools"),
+    "samples": _independent("samples"),
     "evoscale": _evoscale,
     "agentless": _agentless,
     "archon": _archon,

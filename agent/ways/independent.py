@@ -54,11 +54,6 @@ def number_of(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-async def all_at_once(make: Maker, attempts: int) -> list[Candidate]:
-    """`attempts` of them, side by side; those that the world ended are left out."""
-    return await numbered(make, range(1, attempts + 1))
-
-
 async def numbered(make: Maker, numbers: Iterable[int]) -> list[Candidate]:
     """Those with these numbers, side by side; those that the world ended are left out."""
     made = await together([make(f"attempt-{i}") for i in numbers])
