@@ -18,6 +18,7 @@ from store.rows import (
     ResultRow,
     RunRow,
     Spent,
+    Status,
     Step,
     Taken,
     TaskRow,
@@ -74,6 +75,10 @@ class Reader:
         """Whether a living process holds the run's lease: one that was killed leaves its run "running" behind."""
         with self._database.read() as connection:
             return holder(connection, run) is not None
+
+    def status(self, row: RunRow) -> Status:
+        """How a run stands: "interrupted" too where its process was killed, which could not write that any more."""
+        return "interrupted" if row.status == "running" and not self.worked_on(row.run) else row.status
 
     def task_names(self, run: str) -> list[str]:
         """The names of a run's tasks, in the order in which they were first put."""

@@ -1,8 +1,14 @@
-"""What every reading of a run agrees on: which trajectories make candidates, whose doing an ending was.
-Quick to import: nothing else is.
+"""What every reading of a run agrees on: which trajectories make candidates, whose doing an ending was, what stored
+bodies and configurations say. Quick to import: nothing else is.
 """
 
 from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 NOT_GRADED = "could not be graded"
 """The verdict that says nothing of the patch (environments/grading)."""
@@ -28,3 +34,22 @@ def fault_of(ending: str | None, is_result: bool) -> str:
     if ending == "not needed":  # agent.Ending.NOT_NEEDED
         return NOBODY
     return OWN if is_result else WORLD
+
+
+def model_of(config: Mapping[str, Any]) -> str:
+    """A configuration's model; of a recording, a rules file or a gguf file its name, not where it lies here."""
+    from models import is_gguf
+
+    said = config.get("model")
+    name = str(said.get("name", "") if isinstance(said, dict) else said or "")
+    return Path(name).name if is_gguf(name) else re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A JSON object, from text or as it is; {} for whatever is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value else {}
+        except ValueError:
+            value = {}
+    return value if isinstance(value, dict) else {}

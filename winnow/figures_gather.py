@@ -6,19 +6,16 @@ attempts each takes a few megabytes and seconds. The journal's texts are not rea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from agent.ways.adaptive import KIND as HOW_MANY
 from environments import patch_digest
-from models import is_gguf
 from store import RunRow, Spent, Store, Totals
 
-from .attempts import NOT_GRADED, is_attempt
+from .attempts import NOT_GRADED, as_object, is_attempt, model_of
 from .figures import Counts
 from .mixing import MIND
 
@@ -127,10 +124,8 @@ class Facts:
 
     @property
     def model(self) -> str:
-        """The model's name; of a recording, an answer file or a gguf file the file's, without where it lies."""
-        said = self.settings.get("model")
-        name = str(said.get("name", "") if isinstance(said, dict) else said or "")
-        return Path(name).name if is_gguf(name) else re.sub(r"^(replay|deterministic):.*/", r"\1:", name)
+        """See attempts.model_of."""
+        return model_of(self.settings)
 
 
 @dataclass(slots=True)
@@ -167,14 +162,14 @@ def gather(store: Store, run: str, strategy: str = "") -> Facts:
                 patch_digest(patch),
                 not patch.strip(),
             )
-    settings = _object(row.config)
-    _read_minds(store, row.run, found, str(_object(settings.get("model")).get("context_name") or ""))
+    settings = as_object(row.config)
+    _read_minds(store, row.run, found, str(as_object(settings.get("model")).get("context_name") or ""))
     graded = _read_grades(store, row.run, found, alone=row.kind == VALIDATION)
     published = _read_published(store, row.run, found)
     _read_rest(store, row.run, found)
     _choose_the_only_one(found, row.kind)
     strategies = sorted({name for issue in found.values() for name in issue.chosen})
-    wanted = strategy or _object(settings.get("selection")).get("strategy")
+    wanted = strategy or as_object(settings.get("selection")).get("strategy")
     strategy = wanted if wanted in strategies else (strategies[-1] if strategies else "")
     issues = tuple(_issue(task, issue) for task, issue in found.items())
     return Facts(row, settings, issues, tuple(strategies), strategy, graded, published)
@@ -189,7 +184,7 @@ def _read_grades(store: Store, run: str, found: dict[str, _Found], *, alone: boo
             attempt = Attempt(row.task, row.name, "finished", True, empty=False)
         if attempt is None:
             continue
-        grade = _object(row.body)
+        grade = as_object(row.body)
         if attempt.patch and not attempt.empty and grade.get("patch") not in (None, "", attempt.patch):
             continue  # a grade of an earlier patch of this name: the attempt was made again since
         any_ = True
@@ -197,7 +192,7 @@ def _read_grades(store: Store, run: str, found: dict[str, _Found], *, alone: boo
             attempt,
             verdict=str(grade.get("verdict", "")),
             resolved=bool(grade.get("resolved")),
-            strict=bool(_object(grade.get("without_machinery")).get("resolved", grade.get("resolved"))),
+            strict=bool(as_object(grade.get("without_machinery")).get("resolved", grade.get("resolved"))),
             flaky=len(grade.get("flaky") or ()),
             reason=str(grade.get("reason", "")),
         )
@@ -211,7 +206,7 @@ def _read_minds(store: Store, run: str, found: dict[str, _Found], context: str) 
             issue.minds["context"] = context
     for row in store.each_result(run, MIND):
         if row.task in found:
-            found[row.task].minds[row.name] = str(_object(row.body).get("member", ""))
+            found[row.task].minds[row.name] = str(as_object(row.body).get("member", ""))
     for issue in found.values():
         for name, attempt in issue.attempts.items():
             issue.attempts[name] = replace(attempt, mind=issue.minds.get(name, ""))
@@ -221,7 +216,7 @@ def _read_published(store: Store, run: str, found: dict[str, _Found]) -> bool:
     any_ = False
     for row in store.each_result(run, "published"):
         attempt = _attempt(found, row.task, row.name)
-        said = _object(row.body).get("resolved")
+        said = as_object(row.body).get("resolved")
         if attempt is not None and isinstance(said, bool):
             any_ = True
             found[row.task].attempts[row.name] = replace(attempt, published=said)
@@ -231,20 +226,20 @@ def _read_published(store: Store, run: str, found: dict[str, _Found]) -> bool:
 def _read_rest(store: Store, run: str, found: dict[str, _Found]) -> None:
     for row in store.each_result(run, "choice"):
         if row.task in found:
-            ranking = _object(row.body)
+            ranking = as_object(row.body)
             found[row.task].chosen[row.name] = ranking.get("chosen")
             if ranking.get("chosen") is not None and isinstance(ranking.get("confidence"), float):
                 found[row.task].sure[row.name] = ranking["confidence"]
     for row in store.each_result(run, "issue"):
         if row.task in found:
-            found[row.task].ending = str(_object(row.body).get("ending") or "")
+            found[row.task].ending = str(as_object(row.body).get("ending") or "")
     for row in store.each_result(run, HOW_MANY):
         if row.task in found:
-            found[row.task].auto = _object(row.body)
+            found[row.task].auto = as_object(row.body)
     for row in store.each_result(run, "audit"):
         attempt = _attempt(found, row.task, row.name)
         if attempt is not None:
-            flags = tuple(str(flag) for flag in _object(row.body).get("flags", ()))
+            flags = tuple(str(flag) for flag in as_object(row.body).get("flags", ()))
             found[row.task].attempts[row.name] = replace(attempt, flags=flags)
     for row in store.each_result(run, "evidence"):
         if row.task in found:
@@ -319,20 +314,10 @@ def _attempt(found: dict[str, _Found], task: str, name: str) -> Attempt | None:
 
 
 def _patch(body: str) -> str:
-    return str(_object(body).get("patch") or "")
+    return str(as_object(body).get("patch") or "")
 
 
 def _network(body: str) -> str:
-    known = _object(body)
-    said = _object(known.get("recipe")).get("network") or _object(known.get("instance")).get("network")
+    known = as_object(body)
+    said = as_object(known.get("recipe")).get("network") or as_object(known.get("instance")).get("network")
     return str(said or "none")
-
-
-def _object(value: Any) -> dict[str, Any]:
-    """A JSON object, from text or as it is; {} for whatever is none."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value else {}
-        except ValueError:
-            value = {}
-    return value if isinstance(value, dict) else {}

@@ -37,7 +37,7 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
             "*" if ranked.candidate == ranking.chosen else "",
             Text(candidate.id),
             f"{ranked.votes}/{len(counting(evidence)[0])}",
-            escape(_existing(evidence, candidate.id)),
+            escape(existing_said(evidence, candidate.id)),
             _size(candidate),
             str(candidate.ending),
             escape("; ".join(r for r in ranked.reasons if not r.startswith(_IN_COLUMNS))),
@@ -155,10 +155,11 @@ def as_json(
     )
 
 
-def _existing(evidence: Evidence, candidate: str) -> str:
+def existing_said(evidence: Evidence, candidate: str, not_run: str = "not run") -> str:
+    """What the existing tests say of a candidate, in few words."""
     regression = evidence.regressions.get(candidate)
     if regression is None:
-        return "not run"
+        return not_run
     if regression.error:
         return regression.error
     broken = f", {len(regression.broken)} broken" if regression.broken else ""

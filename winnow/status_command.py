@@ -49,9 +49,9 @@ def show_status(run: str | None, *, watch: bool, as_json: bool, store: str | Non
 
 
 def _row(store: Store, run: str) -> RunRow:
-    """The run's row; one that was killed could not write that it stopped."""
+    """The run's row, with how it really stands."""
     row = store.run(run)
-    return row if row.status != "running" or store.worked_on(row.run) else replace(row, status="interrupted")
+    return replace(row, status=store.status(row))
 
 
 def _print(console: Console, store: Store, row: RunRow) -> None:

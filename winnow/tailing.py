@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from store import NoSuchRun, Reader, RunRow, StoreMoved, Taken, TrajectoryRow, open_reader
+from store import NoSuchRun, Reader, StoreMoved, Taken, TrajectoryRow, open_reader
 
 from .paths import data_folder
 from .progress import doing
@@ -31,7 +31,7 @@ def tail(where: str | None, run: str | None, *, task: str | None, lines: int, fo
         row = reader.run(run or _newest(reader))
         if task is not None:
             reader.task(row.run, task)
-        console.print(f"run {row.run}: {_status(reader, row)}", style="bold", highlight=False)
+        console.print(f"run {row.run}: {reader.status(row)}", style="bold", highlight=False)
         stop = threading.Event()
         # a handler and not KeyboardInterrupt, which is lost where it meets a callback of the database's
         signal.signal(signal.SIGINT, lambda *_: stop.set())
@@ -41,7 +41,7 @@ def tail(where: str | None, run: str | None, *, task: str | None, lines: int, fo
                 break
         if stop.is_set():
             return
-        console.print(f"run {row.run}: {_status(reader, reader.run(row.run))}", style="bold", highlight=False)
+        console.print(f"run {row.run}: {reader.status(reader.run(row.run))}", style="bold", highlight=False)
 
 
 def _newest(reader: Reader) -> str:
@@ -49,11 +49,6 @@ def _newest(reader: Reader) -> str:
     if not rows:
         raise NoSuchRun("there is no run yet: `winnow run` and `winnow solve` make one")
     return rows[-1].run
-
-
-def _status(reader: Reader, row: RunRow) -> str:
-    """One that was killed could not write that it stopped."""
-    return "interrupted" if row.status == "running" and not reader.worked_on(row.run) else row.status
 
 
 def _lines(
@@ -64,7 +59,7 @@ def _lines(
     several = len(reader.task_names(run)) > 1
     while True:
         # asked before the steps are read, so that what was written until the end is shown
-        over = not follow or _status(reader, reader.run(run)) != "running"
+        over = not follow or reader.status(reader.run(run)) != "running"
         try:
             while steps := reader.steps_since(run, last, PAGE, task):
                 for step in steps:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +22,7 @@ from .links import Links, unslug
 from .memory import Memory
 from .rendering import Renderer, renderer
 
+Key = TypeVar("Key", str, int)
 STATIC = Path(__file__).parent / "static"
 _TRIES = 4
 """Times that a page is read where the store moves under it."""
@@ -179,18 +181,18 @@ def _patch(memory: Memory, render: Renderer, request: Request) -> str:
 
 def _text(memory: Memory, render: Renderer, request: Request) -> str:
     digest = request.path_params["digest"]
-    found = memory.reader.texts_of([digest])
-    if digest not in found:
-        raise StoreError("There is no such text in this store")
-    return render.scrubber.clean(found[digest])
+    return _of_store(memory.reader.texts_of([digest]), digest, "text", render)
 
 
 def _answer_text(memory: Memory, render: Renderer, request: Request) -> str:
     number = request.path_params["number"]
-    found = memory.reader.answers([number])
-    if number not in found:
-        raise StoreError("There is no such step in this store")
-    return render.scrubber.clean(found[number])
+    return _of_store(memory.reader.answers([number]), number, "step", render)
+
+
+def _of_store(found: Mapping[Key, str], key: Key, what: str, render: Renderer) -> str:
+    if key not in found:
+        raise StoreError(f"There is no such {what} in this store")
+    return render.scrubber.clean(found[key])
 
 
 def _no_such(render: Renderer) -> Callable[[Request, Exception], Response]:

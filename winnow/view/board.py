@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 
 from store import Reader, Totals
 
-from ..attempts import NOT_GRADED, is_attempt
+from ..attempts import NOT_GRADED, as_object, is_attempt
 from ..batch_issues import IssueEnding, IssueState, Stage, states
 from .memory import Memory
 
@@ -167,8 +166,8 @@ def titles(memory: Memory, run: str, many: int) -> dict[str, str]:
 
 def issue_text(body: str) -> str:
     """The issue in a task's body, built or not."""
-    known = _object(body)
-    return str(known.get("issue") or _object(known.get("instance")).get("issue") or "")
+    known = as_object(body)
+    return str(known.get("issue") or as_object(known.get("instance")).get("issue") or "")
 
 
 def title_of(text: str) -> str:
@@ -184,7 +183,7 @@ def read_verdicts(reader: Reader, run: str) -> Verdicts:
             resolved.setdefault(row.task, {})[row.name] = verdict
     chosen: dict[str, dict[str, str | None]] = {}
     for row in reader.each_result(run, "choice"):
-        chosen.setdefault(row.task, {})[row.name] = _object(row.body).get("chosen")
+        chosen.setdefault(row.task, {})[row.name] = as_object(row.body).get("chosen")
     return Verdicts(resolved, chosen)
 
 
@@ -196,7 +195,7 @@ def grades_of(memory: Memory, run: str, task: str) -> dict[str, bool]:
 
 def verdict_of(body: str) -> bool | None:
     """Whether a grade says that the issue is resolved; None where it says nothing of the patch."""
-    grade = _object(body)
+    grade = as_object(body)
     return None if grade.get("verdict") in ("", None, NOT_GRADED) else bool(grade.get("resolved"))
 
 
@@ -209,13 +208,4 @@ def wanted_strategy(config: Mapping[str, Any], chosen: Mapping[str, Mapping[str,
 
 def config_of(text: str) -> dict[str, Any]:
     """A run's configuration as plain data."""
-    return _object(text)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value else {}
-        except ValueError:
-            value = {}
-    return value if isinstance(value, dict) else {}
+    return as_object(text)

@@ -11,11 +11,10 @@ from urllib.parse import urlencode
 
 from store import Outlined, Reader, RunRow, StoreError, Totals
 
-from ..attempts import is_attempt
+from ..attempts import is_attempt, model_of
 from .board import Row, board, config_of
 from .memory import Memory, total
 from .paging import page_asked
-from .runs_page import model_of
 from .table import SHOWS
 from .trajectory_page import page_at
 from .turns import ASKS, spans

@@ -23,7 +23,7 @@ from selection import (
 from store import Reader, Spent, TrajectoryRow
 
 from ..attempts import is_attempt
-from ..report import isolation
+from ..report import existing_said, isolation
 from ..select_issues import about, candidates_of, stored_evidence
 from ..stored import ranking_from_json
 from .board import Row, board, config_of, grades_of, issue_text
@@ -261,7 +261,7 @@ def _candidates(evidence: Evidence, own: Ranking | None, grades: Mapping[str, bo
                 own is not None and own.chosen == candidate.id,
                 votes_of(candidate.id, evidence),
                 weighed[candidate.id].probability if candidate.id in weighed else None,
-                _existing(evidence, candidate.id),
+                existing_said(evidence, candidate.id, not_run=""),
                 diff.added,
                 diff.removed,
                 grades.get(candidate.id),
@@ -269,16 +269,6 @@ def _candidates(evidence: Evidence, own: Ranking | None, grades: Mapping[str, bo
             )
         )
     return tuple(sorted(rows, key=lambda row: row.place or len(rows) + 1))
-
-
-def _existing(evidence: Evidence, candidate: str) -> str:
-    found = evidence.regressions.get(candidate)
-    if found is None:
-        return ""
-    if found.error:
-        return found.error
-    broken = f", {len(found.broken)} broken" if found.broken else ""
-    return f"{found.passed}/{found.known}{broken}"
 
 
 def _groups(

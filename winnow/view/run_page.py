@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from store import RunRow, Totals
 
-from ..attempts import fault_of
+from ..attempts import fault_of, model_of
 from .board import Board, board, config_of
 from .memory import Memory, total
-from .runs_page import model_of, status_of
 from .table import Asked, Table, table
 
 
@@ -101,7 +100,7 @@ def progress(memory: Memory, run: str) -> Progress:
 
 
 def progress_of(memory: Memory, row: RunRow, found: Board) -> Progress:
-    status = status_of(memory, row)
+    status = memory.reader.status(row)
     many = len(found.rows)
     over = sum(each.kind in ("good", "odd", "bad") for each in found.rows)
     elapsed = max(0.0, (row.ended or (time.time() if status == "running" else row.started)) - row.started)

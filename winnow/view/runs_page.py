@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from store import RunRow, Totals
 
+from ..attempts import model_of
 from .board import config_of
 from .memory import Memory, total
 from .paging import page_asked
@@ -63,7 +64,7 @@ def line_of(memory: Memory, row: RunRow) -> RunLine:
     return RunLine(
         row.run,
         row.kind,
-        status_of(memory, row),
+        memory.reader.status(row),
         row.started,
         row.ended - row.started if row.ended else None,
         model_of(config),
@@ -71,21 +72,6 @@ def line_of(memory: Memory, row: RunRow) -> RunLine:
         len(memory.reader.task_names(row.run)),
         total(sums),
     )
-
-
-def status_of(memory: Memory, row: RunRow) -> str:
-    """How a run stands; one that was killed could not write that it stopped."""
-    if row.status == "running" and not memory.reader.worked_on(row.run):
-        return "interrupted"
-    return row.status
-
-
-def model_of(config: Mapping[str, object]) -> str:
-    """The model's name; of a file its own, not where it lies on this machine."""
-    said = config.get("model")
-    name = str(said.get("name", "") if isinstance(said, dict) else said or "")
-    kind, mark, rest = name.partition(":")
-    return f"{kind}:{rest.rpartition('/')[2]}" if mark and kind in ("replay", "deterministic") else name
 
 
 def _has(row: RunRow, words: list[str]) -> bool:
