@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
+from functools import partial
 
 import pytest
 import toy
-from test_kill import _runs, alive, kill_after, outcome
+from test_kill import killed_again_and_again, outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -135,25 +135,11 @@ def test_killed_between_and_within_layers_it_comes_to_the_same_end(tmp_path, fil
     with ToyServer(reply=reply) as server:
         assert plain.run(*words(server, checkout, file)).returncode == 0
         calls = len(server.steps)
-    allowed, kills = calls, 0
     with ToyServer(seconds=0.1, reply=reply) as server:
         said = words(server, checkout, file)
-        for more in (4, 4):
-            process = home.start(*said)
-            in_flight = kill_after(process, server, len(server.steps) + more, 0.05)
-            process.stdout.close()
-            process.stderr.close()
-            if in_flight is None:
-                break
-            kills, allowed = kills + 1, allowed + in_flight
-            gone_by = time.monotonic() + 5
-            while alive(home.folder) and time.monotonic() < gone_by:
-                time.sleep(0.1)
-            file.unlink(missing_ok=True)  # the run has its layers
-            said = ["resume", _runs(home.store)[0]]
-        done = home.run(*said)
-        assert done.returncode == 0, done.stderr
-        assert kills and calls <= len(server.steps) <= allowed
+        forget = partial(file.unlink, missing_ok=True)  # the run has its layers
+        kills, in_flight = killed_again_and_again(home, server, said, (4, 4), 0.05, forget)
+        assert kills and calls <= len(server.steps) <= calls + in_flight
     assert outcome(home.store) == outcome(plain.store)
 
 

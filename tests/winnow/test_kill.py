@@ -90,6 +90,33 @@ def kill_after(process: subprocess.Popen, server: ToyServer, calls: int, seconds
     return in_flight
 
 
+def killed_again_and_again(
+    home: Home, server: ToyServer, words: list[str], more: tuple[int, ...], seconds: float, each=lambda: None
+) -> tuple[int, int]:
+    """Run to the end, killed each time after so many more calls (`more`) and resumed: (kills, calls in flight at them).
+
+    each: done after every kill, when nothing of the run is left.
+    """
+    kills = in_flight = 0
+    for calls in more:
+        process = home.start(*words)
+        lost = kill_after(process, server, len(server.steps) + calls, seconds)
+        process.stdout.close()
+        process.stderr.close()
+        if lost is None:
+            break
+        kills, in_flight = kills + 1, in_flight + lost
+        gone_by = time.monotonic() + 5
+        while (left := alive(home.folder)) and time.monotonic() < gone_by:
+            time.sleep(0.1)
+        assert not left
+        each()
+        words = ["resume", _runs(home.store)[0]]
+    done = home.run(*words)
+    assert done.returncode == 0, done.stderr
+    return kills, in_flight
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> tuple[dict, int, Path]:
     """(the outcome, the number of calls, the checkout) of a run that nobody disturbs."""

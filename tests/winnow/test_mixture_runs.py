@@ -10,7 +10,7 @@ import time
 
 import pytest
 import toy
-from test_kill import _runs, alive, kill_after, outcome
+from test_kill import killed_again_and_again, outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -130,24 +130,9 @@ def test_a_bandits_run_that_was_killed_comes_to_the_same_end(tmp_path):
         done = plain.run(*words(server))
         assert done.returncode == 0, done.stderr
         calls = len(server.steps)
-    allowed, kills = calls, 0
     with MemberServer(seconds=0.05) as server:
-        said = words(server)
-        for more in (3, 4):
-            process = home.start(*said)
-            in_flight = kill_after(process, server, len(server.steps) + more, 0.1)
-            process.stdout.close()
-            process.stderr.close()
-            if in_flight is None:
-                break
-            kills, allowed = kills + 1, allowed + in_flight
-            gone_by = time.monotonic() + 5
-            while alive(home.folder) and time.monotonic() < gone_by:
-                time.sleep(0.1)
-            said = ["resume", _runs(home.store)[0]]
-        done = home.run(*said)
-        assert done.returncode == 0, done.stderr
-        assert kills and calls <= len(server.steps) <= allowed
+        kills, in_flight = killed_again_and_again(home, server, words(server), (3, 4), 0.1)
+        assert kills and calls <= len(server.steps) <= calls + in_flight
     assert outcome(home.store) == outcome(plain.store)
     made = members_in(plain.store)
     with open_store(plain.store) as store:

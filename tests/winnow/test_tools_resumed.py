@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from test_kill import _runs, alive, kill_after, outcome
+from test_kill import killed_again_and_again, outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -112,28 +112,13 @@ def test_an_attempt_by_tools_makes_its_patch(undisturbed, tmp_path):
 def test_killed_in_the_middle_it_comes_to_the_same_end(undisturbed, tmp_path):
     """Two kills, each after some more calls: commands that add to a file are done again exactly once each."""
     expected, calls, checkout, _ = undisturbed
-    home, allowed, kills = Home(tmp_path / "home"), calls, 0
+    home = Home(tmp_path / "home")
     with ToolServer(seconds=0.05) as server:
-        words = arguments(server, checkout)
-        for more in (6, 6):
-            process = home.start(*words)
-            in_flight = kill_after(process, server, len(server.steps) + more, 0.1)
-            process.stdout.close()
-            process.stderr.close()
-            if in_flight is None:
-                break
-            kills, allowed = kills + 1, allowed + in_flight
-            gone_by = time.monotonic() + 5
-            while (left := alive(home.folder)) and time.monotonic() < gone_by:
-                time.sleep(0.1)
-            assert not left
-            words = ["resume", _runs(home.store)[0]]
-        done = home.run(*words)
-        assert done.returncode == 0, done.stderr
+        kills, in_flight = killed_again_and_again(home, server, arguments(server, checkout), (6, 6), 0.1)
         ended = outcome(home.store)
         assert kills and ended["steps"].keys() == expected["steps"].keys()
         assert ended == expected
-        assert calls <= len(server.steps) <= allowed
+        assert calls <= len(server.steps) <= calls + in_flight
 
 
 def test_a_recording_of_it_drives_a_run_without_a_model(undisturbed, tmp_path):
