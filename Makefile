@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
 
-.PHONY: demo test lint bench soak docs install sandboxes test-tools lock clean
+.PHONY: demo test fresh lint bench soak docs install sandboxes test-tools lock clean
 
 demo: install sandboxes
 	$(BIN)/winnow demo
 
 test: install sandboxes test-tools lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+# Both commands on a new Debian machine, made by debootstrap for this and removed at the end: before a release.
+# `make fresh FRESH="make demo"` runs other commands there.
+fresh:
+	sh docker/fresh-debian.sh $(if $(FRESH),"$(FRESH)")
 
 lint: install
 	$(BIN)/ruff check .
