@@ -36,7 +36,8 @@ class LayerFiles:
     def count(self, enough: int | None) -> int:
         used = written(self._folders, enough)
         first = self._first()
-        if first is None or (enough is not None and used > enough):
+        # The first process is Winnow's own and holds no files: alone, it hides none.
+        if first is None or (enough is not None and used > enough) or not has_children(first):
             return used
         return used + deleted(processes(first))
 

@@ -1,12 +1,14 @@
 """The watched disk limit: who writes more than it may is stopped, where the storage itself cannot see to it.
 
-One task for all sandboxes of a backend looks around while something runs in one of them, and only then. It looks at
-the free space of the disk first, which takes microseconds: as long as the disk has lost less than a sandbox may still
-write, the sandbox cannot be over its limit. Only when the disk has lost more are the sandbox's own files counted.
+When a command ends, the files of its sandbox are counted: what it wrote beyond the limit ends it as "disk", however
+fast it was. Few sandboxes hold many files of their own, so this takes some tenths of a millisecond.
 
-What holds: a sandbox passes its limit by what can be written in a quarter of a second, no single file passes it at
-all (RLIMIT_FSIZE), and what children of a command write after its end is seen too. Space that others give back
-within the same quarter of a second hides what was taken; for that, files are counted now and then unasked.
+While commands run, one task for all sandboxes of a backend looks at the free space of the disk, which takes
+microseconds: as long as the disk has lost less than a sandbox may still write, the sandbox cannot be over its limit.
+Only when the disk has lost more are the sandbox's own files counted. So a sandbox passes its limit by what can be
+written in a quarter of a second, no single file passes it at all (RLIMIT_FSIZE), and what children of a command write
+after its end is seen too. Space that others give back within the same quarter of a second hides what was taken until
+the command ends; for those that do not end, files are counted now and then unasked.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ UNASKED_REST = 100
 
 SELDOM = 2.0
 """Seconds between two counts where nobody can look at the disk (it is another machine's)."""
+
+DEAR = 0.05
+"""Seconds that a count may take on such a disk to be made at each command's end. A dearer one is made SELDOM."""
 
 SLACK = 20
 """A sandbox that was stopped may grow by this part of its limit before it is stopped again: so that files can be
@@ -71,6 +76,7 @@ class Watched:
     _lost_then: int | None = None
     _due: float = dataclasses.field(default_factory=lambda: time.monotonic() + UNASKED)
     _rests_until: float = 0.0
+    _count_took: float = 0.0
     _stood_at: int = 0
     _counting: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
@@ -104,7 +110,7 @@ class DiskWatch:
             watched._running = False
         if result.ended == "disk":
             await self._settle(watched)
-        if result.ended != "exited" or not self._may_be_over(watched) or not await self._is_over(watched):
+        if result.ended not in ("exited", "timeout") or not await self._ended_over(watched):
             return result
         await self._stop(watched)
         output = with_line(result.output, watched.line)
@@ -161,6 +167,20 @@ class DiskWatch:
             if not watched._running:
                 self.forget(watched)
 
+    async def _ended_over(self, watched: Watched) -> bool:
+        """Whether the sandbox is over its limit now that its command has ended."""
+        cheap = watched.files.disk is not None or watched._count_took <= DEAR
+        if not cheap and time.monotonic() < watched._rests_until:
+            return False
+        try:
+            return await self._is_over(watched)
+        except (
+            OSError,
+            SandboxError,
+        ):  # the command's result is worth more than the count, which is made up for
+            watched._due = watched._rests_until = 0.0
+            return False
+
     def _may_be_over(self, watched: Watched) -> bool:
         disk = watched.files.disk
         if disk is None:
@@ -187,7 +207,7 @@ class DiskWatch:
             used = await asyncio.to_thread(watched.files.count, watched._most)
             now = time.monotonic()
             over = used > watched._most
-            watched._used, watched._lost_then = used, lost
+            watched._used, watched._lost_then, watched._count_took = used, lost, now - began
             watched._rests_until = now + max(REST * (now - began), 0.0 if disk is not None else SELDOM)
             watched._due = now + max(UNASKED, UNASKED_REST * (now - began))
             watched._stood_at = 0 if used <= watched.limit else min(used, watched._stood_at)

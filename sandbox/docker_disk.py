@@ -37,7 +37,7 @@ class ContainerFiles:
         if not folders:
             return self._as_the_engine_says()
         used = disk_count.written(folders, enough)
-        if enough is not None and used > enough:
+        if (enough is not None and used > enough) or not self.busy():
             return used
         return used + disk_count.deleted(disk_count.processes(self._pid))
 

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import Result, SandboxDied
 from sandbox.disk_count import written
-from sandbox.disk_watch import DiskWatch, Watched, in_words
+from sandbox.disk_watch import DEAR, DiskWatch, Watched, in_words
 
 MB = 1 << 20
 
@@ -70,10 +70,10 @@ async def watch():
     await watch.close()
 
 
-async def test_little_is_not_even_counted(watch, tmp_path):
+async def test_little_is_counted_only_when_the_command_ends(watch, tmp_path):
     box = Folder(tmp_path / "box", limit=64 * MB)
     assert await watch.run(box.watched, box.command(MB, every=0.6)) == Result(0, "output")
-    assert (box.counts, box.stops) == (0, 0)
+    assert (box.counts, box.stops) == (1, 0)
 
 
 async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path):
@@ -82,6 +82,42 @@ async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path):
     assert (result.exit_code, result.ended) == (137, "disk")
     assert result.output == "output\n[killed: more than 4 MB of disk was written]\n"
     assert box.stops == 1
+
+
+@pytest.mark.parametrize("given_back", [6, 60])
+async def test_space_that_others_give_back_meanwhile_hides_nothing(watch, tmp_path, given_back):
+    box, others = Folder(tmp_path / "box"), tmp_path / "others"
+    others.write_bytes(os.urandom(given_back * MB))
+
+    async def writes_while_others_delete():
+        result = await box.command(6 * MB)
+        others.unlink()
+        return result
+
+    assert (await watch.run(box.watched, writes_while_others_delete())).ended == "disk"
+
+
+async def test_too_much_written_until_a_time_out_is_named_disk(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+
+    async def times_out(*sizes):
+        await box.command(*sizes)
+        return Result(124, "partial\n", "timeout")
+
+    assert (await watch.run(box.watched, times_out(MB))).ended == "timeout"
+    result = await watch.run(box.watched, times_out(6 * MB))
+    assert (result.exit_code, result.ended) == (137, "disk")
+
+
+async def test_what_a_killed_command_had_written_is_seen_at_the_next_ones_end(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+
+    async def out_of_memory():
+        await box.command(6 * MB)
+        return Result(137, "partial\n", "memory")
+
+    assert (await watch.run(box.watched, out_of_memory())).ended == "memory"
+    assert (await watch.run(box.watched, box.command())).ended == "disk"
 
 
 async def test_too_much_while_it_runs_is_the_commands_end(watch, tmp_path):
@@ -134,8 +170,21 @@ async def test_nothing_runs_while_no_command_does(watch, tmp_path):
     assert (await watch.run(box.watched, box.command(6 * MB))).ended == "disk", "and it begins again"
 
 
-async def test_where_nobody_can_look_at_the_disk_files_are_counted_seldom(watch, tmp_path):
+async def test_where_nobody_can_look_at_the_disk_files_are_counted_at_each_commands_end(watch, tmp_path):
     box = Folder(tmp_path / "box", disk=False)
+    ends = [(await watch.run(box.watched, box.command(3 * MB))).ended for _ in range(2)]
+    assert ends == ["exited", "disk"]
+
+
+async def test_where_that_takes_the_engine_long_they_are_counted_seldom(watch, tmp_path):
+    box = Folder(tmp_path / "box", disk=False)
+    count = box.count
+
+    def takes_long(enough):
+        time.sleep(2 * DEAR)
+        return count(enough)
+
+    box.count = takes_long
     ends = [(await watch.run(box.watched, box.command(3 * MB))).ended for _ in range(2)]
     assert ends == ["exited", "exited"] and box.counts == 1
     assert (await watch.run(box.watched, box.command(*[1] * 50, every=0.2))).ended == "disk"
@@ -169,16 +218,33 @@ async def test_an_error_of_its_own_is_not_silent(watch, tmp_path):
     box = Folder(tmp_path / "box")
     box.count = lambda enough: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        await watch.run(box.watched, box.command(6 * MB))
+        await watch.run(box.watched, box.command(MB))
 
 
-async def test_a_look_costs_microseconds(watch, tmp_path):
+@pytest.mark.parametrize("failure", [OSError("not now"), SandboxDied("no engine answers")], ids=repr)
+async def test_a_command_whose_files_cannot_be_counted_at_its_end_keeps_its_result(watch, tmp_path, failure):
+    box = Folder(tmp_path / "box")
+    box.left = True  # a child of the command is still there: the sandbox stays watched
+    count, failures = box.count, iter([failure])
+
+    def fails_once(enough):
+        for failure in failures:
+            raise failure
+        return count(enough)
+
+    box.count = fails_once
+    assert (await watch.run(box.watched, box.command(6 * MB))).ended == "exited"
+    await asyncio.wait_for(box.ended.wait(), 120)
+    assert box.stops == 1, "what could not be counted then is counted later"
+
+
+async def test_a_count_costs_microseconds_and_is_one_a_command(watch, tmp_path):
     box = Folder(tmp_path / "box", limit=1 << 40)
     began = time.process_time()
     for _ in range(1000):
         await watch.run(box.watched, box.command())
     print(f"{(time.process_time() - began) * 1e3:.1f} us of CPU for a watched command")
-    assert box.counts == 0
+    assert box.counts == 1000
 
 
 def test_sizes_are_said_as_people_do():
