@@ -1,12 +1,23 @@
-"""pytest 9.2 no longer reads the field in which pytest-xdist 3.8 notes a test's group: without this, tests that must
-not run at the same time (`xdist_group`) do. To be removed with a pytest-xdist that knows."""
+"""What all tests share: the helpers in `support/`, one profile of property tests, and the order in which tests start."""
 
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "models"))  # tiny_gguf, gbnf
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "models")]  # helpers are imported by name
+
+# No verdict may depend on how fast a machine is, or on which fixtures a property test takes: an example that needs a
+# fresh one makes it itself.
+hypothesis.settings.register_profile(
+    "winnow",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+hypothesis.settings.load_profile("winnow")
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +32,11 @@ def tiny_gguf(tmp_path_factory):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
+    """pytest 9.2 does not read the field in which pytest-xdist 3.8 notes a test's group.
+
+    Without this, tests that must not run at the same time (`xdist_group`) do. To be removed with a pytest-xdist that
+    knows.
+    """
     for item in items:
         noted = vars(item).get("_nodeid")
         if noted and noted.startswith(f"{item.nodeid}@"):
