@@ -1,42 +1,68 @@
 #!/bin/sh
-# What only Winnow's own tests need. Run again it ends at once; it never fails its caller, since tests that miss something
-# are skipped with a reason.
+# Installs what only Winnow's own tests need, as docker/test-programs.txt lists it. Run again it ends at once; it never
+# fails its caller, since tests that miss a program are skipped with a reason.
 #
-# - Debian's docker-registry, put beside the virtual environment: unpacked and not installed, so that no service is started
-#   and nothing of the system changes.
-# - Debian's chromium, for the tests of `winnow view`: installed, where this is root (some 20 s, 400 MB with what it needs).
+# - "installed": Debian's packages, where this is root (bubblewrap, a browser and such: some 500 MB, a minute).
+# - "unpacked": put beside the virtual environment and not installed, so that no service is started and nothing of the
+#   system changes.
 set -u
 
+list=$(dirname "$0")/test-programs.txt
 tools=.venv/test-tools
 
-fetch() { (cd "$1" && apt-get download -qq docker-registry >/dev/null 2>&1); }
+say() { printf 'tests: %s\n' "$*"; }
 
-registry() {
-    command -v docker-registry >/dev/null 2>&1 && return
-    [ -x "$tools/usr/bin/docker-registry" ] && return
-    command -v dpkg-deb >/dev/null 2>&1 || return
-    if ! fetch "$work" && [ "$(id -u)" -eq 0 ]; then
-        apt-get update -qq >/dev/null 2>&1
-        fetch "$work"
-    fi
-    mkdir -p "$tools" && dpkg-deb -x "$work"/docker-registry_*.deb "$tools" 2>/dev/null ||
-        echo "tests: docker-registry could not be fetched (apt-get download docker-registry says why): pulls are not tested."
+# The programs that are missing here, of those that a way of bringing them is named for: "name package" a line.
+missing() {
+    grep -v '^#' "$list" | while read -r program package brought; do
+        [ "$brought" = "$1" ] || continue
+        command -v "$program" >/dev/null 2>&1 || [ -x "$tools/usr/bin/$program" ] || echo "$program $package"
+    done
 }
 
-install_chromium() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; }
+names() { missing "$1" | cut -d ' ' -f 1 | tr '\n' ' '; }
+packages() { missing "$1" | cut -d ' ' -f 2 | sort -u; }
 
-browser() {
-    command -v chromium >/dev/null 2>&1 && return
-    if [ "$(id -u)" -ne 0 ]; then
-        echo "tests: no chromium here (as root: apt-get install chromium): the viewer is not tested in a browser."
-    elif ! install_chromium && ! { apt-get update -qq >/dev/null 2>&1 && install_chromium; }; then
-        echo "tests: chromium could not be installed (apt-get install chromium says why): the viewer is not tested in a browser."
-    fi
+# shellcheck disable=SC2046
+install_all() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(packages installed) >/dev/null 2>&1; }
+
+# One by one where they do not go together: what can be had is installed.
+install_each() {
+    for package in $(packages installed); do
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1
+    done
+}
+
+# shellcheck disable=SC2046
+download_all() { (cd "$1" && apt-get download -qq $(packages unpacked) >/dev/null 2>&1); }
+
+unpack_all() {
+    for package in "$1"/*.deb; do
+        dpkg-deb -x "$package" "$tools" 2>/dev/null
+    done
 }
 
 command -v apt-get >/dev/null 2>&1 || exit 0
-work=$(mktemp -d) || exit 0
-trap 'rm -rf "$work"' EXIT
-registry
-browser
+[ -n "$(names installed)$(names unpacked)" ] || exit 0
+here=$(pwd)
+list=$(cd "$(dirname "$list")" && pwd)/test-programs.txt
+tools=$here/$tools
+
+if [ -n "$(names installed)" ]; then
+    if [ "$(id -u)" -eq 0 ]; then
+        say "installing $(names installed)"
+        install_all || { apt-get update -qq >/dev/null 2>&1 && install_all; } || install_each
+    else
+        say "as root this would install $(names installed)"
+    fi
+fi
+if [ -n "$(names unpacked)" ] && command -v dpkg-deb >/dev/null 2>&1; then
+    work=$(mktemp -d) || exit 0
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$tools"
+    download_all "$work" || { [ "$(id -u)" -eq 0 ] && apt-get update -qq >/dev/null 2>&1 && download_all "$work"; }
+    unpack_all "$work"
+fi
+left="$(names installed)$(names unpacked)"
+[ -z "$left" ] || say "not here, so some tests are skipped: $left"
 exit 0

@@ -1,4 +1,4 @@
-"""What all tests share: the helpers in `support/`, one profile of property tests, and the order in which tests start."""
+"""What all tests share: the helpers in `support/`, the profile of property tests, the order in which tests start."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,10 @@ import pytest
 
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "models")]  # helpers are imported by name
+
+from programs import refuse_unlisted_programs  # noqa: E402 (needs the path above)
+
+refuse_unlisted_programs()
 
 # No verdict may depend on how fast a machine is, or on which fixtures a property test takes: an example that needs a
 # fresh one makes it itself.
