@@ -11,7 +11,7 @@ demo: install sandboxes
 	$(BIN)/winnow demo
 
 test: install sandboxes test-tools lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations 10
 
 # Both commands on a new Debian machine, made by debootstrap for this and removed at the end: before a release.
 # `make fresh FRESH="make demo"` runs other commands there.
@@ -23,9 +23,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# Winnow's sandboxes beside docker alone, plain processes and the peers (docs/performance.md): some twenty minutes.
+# Winnow's sandboxes beside docker alone, plain processes and the peers (docs/performance.md): some twenty-five minutes.
 # `make bench BENCH="--quick"`, `make bench BENCH="--only exec --arms overlay,plain"`: see `python -m bench --help`.
-bench: install sandboxes $(PEERS)/.installed
+# A quick run ends within five minutes, so it measures the peers only where they are installed already.
+bench: install sandboxes $(if $(findstring --quick,$(BENCH)),,$(PEERS)/.installed)
 	$(BIN)/python -m bench $(BENCH)
 
 # Ten thousand sandboxes started, used and closed, with kills among them; then nothing may be left.
@@ -34,6 +35,7 @@ soak: install sandboxes
 
 # The peers have an environment of their own: their pins are not ours, and Winnow never needs them.
 $(PEERS)/.installed: bench/requirements.txt
+	@echo "bench: installing the peers in $(PEERS): two to four minutes on two cores, once"
 	test -x $(PEERS)/bin/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet -r bench/requirements.txt
 	touch $@

@@ -5,7 +5,7 @@
 set -u
 
 log=/var/log/winnow-dockerd.log
-wait_seconds=30
+wait_seconds=120
 
 say() { printf 'sandboxes: %s\n' "$*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -20,7 +20,7 @@ where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 if not where.startswith("unix://"):
     sys.exit(0)  # an engine elsewhere is its owner's to start
 with socket.socket(socket.AF_UNIX) as s:
-    s.settimeout(3)
+    s.settimeout(10)
     s.connect(where[len("unix://"):])
     s.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
     sys.exit(0 if b"200" in s.recv(64) else 1)

@@ -9,7 +9,9 @@ import pytest
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "models")]  # helpers are imported by name
 
-from programs import refuse_unlisted_programs  # noqa: E402 (needs the path above)
+from backends import skip_without_backend  # noqa: E402 (these need the path above)
+from order import start_order  # noqa: E402
+from programs import refuse_unlisted_programs  # noqa: E402
 
 refuse_unlisted_programs()
 
@@ -34,8 +36,17 @@ def tiny_gguf(tmp_path_factory):
     return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
 
 
+def pytest_runtest_setup(item):
+    skip_without_backend(item)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
+    items.sort(key=start_order)
+    _restore_groups(items)
+
+
+def _restore_groups(items):
     """pytest 9.2 does not read the field in which pytest-xdist 3.8 notes a test's group.
 
     Without this, tests that must not run at the same time (`xdist_group`) do. To be removed with a pytest-xdist that

@@ -51,6 +51,8 @@ def refuse_unlisted_programs() -> None:
         executable = os.fsdecode(arguments[0] or arguments[1][0])
         folder, program = os.path.split(executable)
         if program not in PACKAGES and (not folder or os.path.realpath(folder) in system):
-            raise RuntimeError(f"{executable} is not in {LIST.relative_to(CHECKOUT)}: a new machine may lack it")
+            raise RuntimeError(
+                f"{executable} is not in {LIST.relative_to(CHECKOUT)}: a new machine may lack it"
+            )
 
     sys.addaudithook(refuse)
