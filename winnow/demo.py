@@ -131,7 +131,8 @@ def _unpack(requirement: str, target: Path) -> None:
     _call(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "humanize",
           "--require-hashes", "-r", str(DATA / requirement), "-d", str(downloads))  # fmt: skip
     [archive] = downloads.glob("*.tar.gz")
-    shutil.unpack_archive(archive, downloads)  # no filter, which Python 3.11.2 lacks: the hash says what is in it
+    # Without a filter, which Python 3.11.2 lacks: its hash says what is in it.
+    shutil.unpack_archive(archive, downloads)
     [folder] = [path for path in downloads.iterdir() if path.is_dir()]
     folder.rename(target)
     shutil.rmtree(downloads)

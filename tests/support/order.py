@@ -3,7 +3,7 @@
 import pytest
 
 LONGEST_GROUPS = ("kill", "demo", "clean", "batch", "solve")
-"""Names of `xdist_group`s, the longest first, as `--durations=0` showed them. Other groups follow, then single tests."""
+"""Names of `xdist_group`s, the longest first, as `--durations=0` showed them. Others follow, then single tests."""
 
 
 def start_order(item: pytest.Item) -> int:
