@@ -1,8 +1,10 @@
 """Which files are chosen, and that no reply, however malformed, stops the choice."""
 
 import asyncio
+from collections import Counter
 
 import pytest
+from waiting import PATIENCE, wait_until_async
 
 from agent import Context, ContextFile, ContextSettings, gather_context, merge_rankings
 from models import BudgetSpent, ContextOverflow, RateLimited
@@ -62,10 +64,17 @@ async def test_relevance_then_merged_ranking_then_whole_files(scripted, make_tas
 
 
 async def test_the_order_of_arrival_does_not_matter(scripted, make_task):
-    class Slow(scripted):
+    answered = Counter()
+
+    class FirstComesLast(scripted):
         async def ask(self, request, at=""):
-            await asyncio.sleep({"pkg/a.py": 0.03, "0": 0.03}.get(at.partition("/")[2], 0))
-            return await super().ask(request, at)
+            kind, _, which = at.partition("/")
+            if which in ("pkg/a.py", "0"):
+                others = {"relevance": 3, "ranking": 2}[kind]
+                await wait_until_async(lambda: answered[kind] == others, f"the others' {kind} was answered")
+            reply = await super().ask(request, at)
+            answered[kind] += 1
+            return reply
 
     said = {
         "relevance": relevant("x"),
@@ -73,8 +82,9 @@ async def test_the_order_of_arrival_does_not_matter(scripted, make_task):
         "ranking/0": ranking("pkg/b.py"),
     }
     task = make_task(FILES)
-    slow = await gather_context(Slow(by_branch(said)), task, SMALL)
-    assert slow == (await gather(scripted, task, said))[0]
+    found = await gather_context(FirstComesLast(by_branch(said)), task, SMALL)
+    assert answered == {"relevance": 4, "ranking": 3}
+    assert found == (await gather(scripted, task, said))[0]
 
 
 async def test_a_malformed_reply_is_mended_once_then_counts_as_not_relevant(scripted, make_task):
@@ -143,7 +153,7 @@ async def test_the_worlds_faults_and_the_budget_go_up_and_end_the_other_calls(sc
                 await asyncio.Event().wait()
             raise error
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(type(error)):
             await gather_context(Stuck([]), make_task(FILES), SMALL)
     assert len(asyncio.all_tasks()) == 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 import agent
 from agent import AttemptSettings, Context, ContextFile, Ending, attempt, write_edit
@@ -10,7 +11,7 @@ from agent.endings import KilledSandbox
 from environments import apply_patch
 from models import BudgetSpent, ContextOverflow, ServerFault
 
-SETTINGS = AttemptSettings(script_timeout=20)
+SETTINGS = AttemptSettings(script_timeout=PATIENCE)
 HEAD = "class Cart:\n    def __init__(self, prices):\n        self.prices = prices\n\n    def total(self):\n"
 OLD = "        return sum(round(price) for price in self.prices)"
 TEST = """<<<<< TEST

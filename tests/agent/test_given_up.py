@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from waiting import PATIENCE
 
 from agent import AttemptSettings, Context, ContextFile, Ending, attempt
 from agent.ways.adaptive import _UpTo
@@ -22,7 +23,7 @@ def make(scripted, make_task, make_base):
 
     async def making(said, calls=99, **settings):
         model = scripted(said)
-        its = AttemptSettings(script_timeout=20, **settings)
+        its = AttemptSettings(script_timeout=PATIENCE, **settings)
         candidate = await attempt(_UpTo(model, calls), base, task, CONTEXT, its, "attempt-1")
         return candidate, model
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 from gbnf import Grammar
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import Create, Form, Script, write_block
@@ -27,9 +27,6 @@ PATHS = ["src/a.py", 'odd "name"\\.py', "docs/read me.md"]
 EDIT_FIRST, EDIT_AGAIN = _forms(())
 RELEVANCE = reply_form("RELEVANT", "NOT RELEVANT")
 RANKING = reply_form("RANKING", only_lines={"RANKING": PATHS})
-
-CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-"""The machine may have other work to do."""
 
 
 def grammar(form, lines=6, columns=12):
@@ -55,7 +52,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@CALM
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=False))
 def test_what_is_drawn_can_be_read(name, chance):
     drawn, read, kinds = READERS[name]
@@ -64,7 +61,7 @@ def test_what_is_drawn_can_be_read(name, chance):
     assert isinstance(read(reply), kinds), reply
 
 
-@CALM
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=False), names=st.sets(st.sampled_from([*TOOLS]), min_size=1))
 def test_a_call_that_is_drawn_can_be_read(chance, names):
     reply = grammar(tools_form(names)).draw(chance)
@@ -73,7 +70,7 @@ def test_a_call_that_is_drawn_can_be_read(chance, names):
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name != "ranking"])
-@CALM
+@settings(max_examples=60)
 @given(
     st.text("<>=# `\nTESTDONENDIT\\/ab", max_size=60), st.sampled_from(["TEST", "DONE", "EDIT a", "RELEVANT"])
 )
@@ -87,7 +84,7 @@ def test_what_cannot_be_read_is_not_in_it(name, text, block):
             assert not accepted.accepts(reply), reply
 
 
-@CALM
+@settings(max_examples=60)
 @given(
     st.text('`\n=FIND basheubmitview"1 ', max_size=60),
     st.sampled_from(["bash", "view a", "submit", "replace a"]),
@@ -114,7 +111,7 @@ PATH = st.from_regex(r"[\w./-]{1,60}", fullmatch=True)
 EDITS = st.lists(st.tuples(NAMES, PATH, st.lists(PLAIN), st.lists(PLAIN)), min_size=1, max_size=8)
 
 
-@CALM
+@settings(max_examples=60)
 @given(EDITS)
 def test_edits_in_plain_form_are_in_it(edits):
     blocks = []
@@ -201,7 +198,7 @@ def test_bounds_bound_everything():
     assert "{0,7}" in TEST_FIRST(Bounds(7, 9)) and "{0,9}" in TEST_FIRST(Bounds(7, 9))
 
 
-@CALM
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=False))
 def test_names_are_those_that_are_known(chance):
     before, _ = _forms([*PATHS, "odd\nname.py", " spaced "])

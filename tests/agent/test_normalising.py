@@ -105,12 +105,12 @@ def test_twice_is_once(text, at):
     assert normalise(once, at) == once
 
 
-@settings(max_examples=25)
-@given(st.data())
-def test_the_words_that_a_rule_is_skipped_without_are_in_all_that_it_matches(data):
-    for rule in _RULES:
-        text = data.draw(st.from_regex(rule.pattern))
-        assert rule.apply(text) == rule.pattern.sub(rule.replacement, text)
+@pytest.mark.parametrize("rule", [rule for rule in _RULES if rule.words])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_words_that_a_rule_is_skipped_without_are_in_all_that_it_matches(rule, data):
+    text = data.draw(st.from_regex(rule.pattern))
+    assert rule.apply(text) == rule.pattern.sub(rule.replacement, text)
 
 
 @settings(max_examples=200)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from agent import Run, Script, ScriptError, parse_script, run_script
 from agent.scripts import script_name
@@ -84,7 +85,9 @@ def sh(text):
 
 
 async def run(base, script, changed=None, **more):
-    return await run_script(base, "copy", script, changed or {}, timeout=20, normalise=str.upper, **more)
+    return await run_script(
+        base, "copy", script, changed or {}, timeout=PATIENCE, normalise=str.upper, **more
+    )
 
 
 async def test_it_runs_at_the_root_on_the_changed_files(make_task, make_base):
@@ -110,7 +113,7 @@ async def test_a_file_whose_name_looks_like_an_option(make_task, make_base):
 
 async def test_a_script_without_an_end_is_stopped(make_task, make_base):
     base = make_base(make_task())
-    done = await run_script(base, "copy", sh("exec sleep 60"), {}, timeout=0.2, normalise=str)
+    done = await run_script(base, "copy", sh("exec sleep 3600"), {}, timeout=0.2, normalise=str)
     assert done.ended == "timeout" and done.exit_code == 124 and base.children[0].closed
 
 
@@ -123,9 +126,10 @@ async def test_sets_have_one_order_and_imports_come_from_the_root(make_task, mak
     task = make_task()
     script = Script("python3", "import shop.cart\nprint({'a', 'b', 'c', 'd'})\n")
     base = make_base(task)
-    first = await run_script(base, "one", script, {}, timeout=20, normalise=str)
+    first = await run_script(base, "one", script, {}, timeout=PATIENCE, normalise=str)
     assert (
-        first == await run_script(base, "two", script, {}, timeout=20, normalise=str) and first.exit_code == 0
+        first == await run_script(base, "two", script, {}, timeout=PATIENCE, normalise=str)
+        and first.exit_code == 0
     )
 
 

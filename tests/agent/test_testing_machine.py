@@ -1,12 +1,13 @@
 """The testing machine: what ends it, what it keeps, and what the model is told on the way."""
 
 import pytest
+from waiting import PATIENCE
 
 from agent import AttemptSettings, Ending, Script, write_test
 from agent.endings import KilledSandbox
 from models import BudgetSpent, Choice, ContextOverflow, Message, RateLimited, Refused, Reply, Usage
 
-SETTINGS = AttemptSettings(script_timeout=20)
+SETTINGS = AttemptSettings(script_timeout=PATIENCE)
 
 
 def test_block(code, output="seen"):
@@ -145,14 +146,17 @@ async def test_without_counts_of_the_server_the_window_is_estimated(scripted, ma
     assert result.ending is Ending.CONTEXT_LIMIT and result.calls == 1
 
 
-async def test_a_long_output_is_cut_and_a_timeout_is_named(scripted, make_task, make_base):
+async def test_a_long_output_is_cut(scripted, make_task, make_base):
     long = "<<<<< TEST\n#!/bin/sh\nseq 1 9999\nexit 2\n>>>>> END"
-    stuck = "<<<<< TEST\n#!/bin/sh\nexec sleep 60\n>>>>> END"
+    _, model = await machine(scripted, make_task, make_base, [long, DONE])
+    assert "characters left out here" in told(model) and len(told(model)) < 9_500
+
+
+async def test_a_timeout_is_named(scripted, make_task, make_base):
+    stuck = "<<<<< TEST\n#!/bin/sh\nexec sleep 3600\n>>>>> END"
     settings = SETTINGS.model_copy(update={"script_timeout": 0.5})
-    result, model = await machine(scripted, make_task, make_base, [long, stuck, DONE, DONE], settings)
-    shown = model.asked[1][1].messages[-1].content
-    assert "characters left out here" in shown and len(shown) < 9_500
-    assert "did not end within 0.5 seconds" in model.asked[2][1].messages[-1].content
+    result, model = await machine(scripted, make_task, make_base, [stuck, DONE, DONE], settings)
+    assert "did not end within 0.5 seconds" in model.asked[1][1].messages[-1].content
     assert result.run.ended == "timeout"
 
 

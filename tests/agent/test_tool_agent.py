@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from waiting import PATIENCE
 
 from agent import Ending, KilledSandbox, ToolSettings, normalise, tool_attempt
 from agent.condensing import SHORT, condense
@@ -30,7 +31,7 @@ FIX = (
     {"path": "shop/cart.py", "find": "sum(map(round, prices))", "replace": "round(sum(prices), 2)"},
 )
 SUBMIT = ("submit", {})
-SETTINGS = ToolSettings(command_timeout=10)
+SETTINGS = ToolSettings(command_timeout=PATIENCE)
 
 
 def calling(*calls, text="", **more):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from waiting import PATIENCE
 
 from environments import (
     Change,
@@ -77,7 +78,7 @@ def task(checkout, tmp_path_factory):
 async def started(task, state):
     backend = open_backend("overlay", run="test-environments", state=state)
     try:
-        yield await backend.start(task.world(), name="base", limits=Limits(memory=None, timeout=60))
+        yield await backend.start(task.world(), name="base", limits=Limits(memory=None, timeout=PATIENCE))
     finally:
         await backend.close()
 
@@ -111,7 +112,7 @@ async def test_the_world_is_right_and_the_checkout_untouched(task, checkout, tmp
 
 async def test_timeouts_and_dead_runs_are_not_whole(task, tmp_path):
     async with started(task, tmp_path) as sandbox:
-        slow = replace(task.recipe, test_command="sleep 30", test_format="exit")
+        slow = replace(task.recipe, test_command="sleep 3600", test_format="exit")
         report = await run_tests(sandbox, slow, timeout=0.5)
         assert report.ended == "timeout" and not report.whole and report.results == {"(exit code)": "failed"}
         await sandbox.write(
@@ -184,7 +185,7 @@ async def test_the_set_up_script(task, tmp_path):
         with pytest.raises(SetupFailed, match=r"(?s)exit code 3.*no such thing"):
             await run_setup(sandbox, replace(task.recipe, setup="echo no such thing; exit 3"))
         with pytest.raises(SetupFailed, match="did not end"):
-            await run_setup(sandbox, replace(task.recipe, setup="sleep 20"), timeout=0.5)
+            await run_setup(sandbox, replace(task.recipe, setup="sleep 3600"), timeout=0.5)
 
 
 async def test_right_and_wrong_patches(task, tmp_path):
@@ -202,7 +203,7 @@ async def test_right_and_wrong_patches(task, tmp_path):
         assert not (
             await grade(base, task, fix(task), replace(GOLD, fail_to_pass=(), pass_to_pass=()))
         ).resolved
-        slow = replace(GOLD, test_command="sleep 30", test_format="exit")
+        slow = replace(GOLD, test_command="sleep 3600", test_format="exit")
         assert "in time" in (await grade(base, task, fix(task), slow, timeout=0.5)).reason
 
 

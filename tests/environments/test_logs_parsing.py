@@ -307,7 +307,7 @@ def test_tap():
     assert read_log("tap", "1..3\nok 1\nok 2\n")[1] is False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["pytest", "unittest", "go", "cargo", "tap", "exit", "?"]), st.text())
 def test_no_log_is_an_error(test_format, log):
     results, whole = read_log(test_format, log)
@@ -336,7 +336,7 @@ ok\tm\t0.1s
 \x1b[32mok\x1b[0m""".split("\n")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(["pytest", "unittest", "go", "cargo", "tap"]), st.lists(st.sampled_from(FRAGMENTS)))
 def test_scrambled_logs_are_read_whatever_the_order(test_format, parts):
     results, _ = read_log(test_format, "\n".join(parts))
@@ -348,7 +348,7 @@ names = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), ma
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(names, st.sampled_from(["PASSED", "FAILED", "ERROR"]), names),

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from environments import Change, PatchFails, apply_patch, changes_from, changes_of, diff, freeze
@@ -80,7 +80,7 @@ texts = st.tuples(lines, st.booleans()).map(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(
     st.dictionaries(
         st.sampled_from(["a.py", "crlf.txt", "no_end.txt", "new.txt", "d/new.txt"]), texts, min_size=1

@@ -55,6 +55,7 @@ class Server:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.lock = threading.Lock()
+        self.closing = threading.Event()
         self._queued: deque[Any] = deque()
         self._log = log
         self._http = _Http((host, port), _Handler)
@@ -85,6 +86,7 @@ class Server:
             self.paths.clear()
 
     def close(self) -> None:
+        self.closing.set()  # whoever is slow need not be waited for
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -230,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(said, Mapping) and "misbehave" in said:
             return self._misbehave(said, body)
         if isinstance(said, Mapping) and said.get("seconds"):
-            time.sleep(said["seconds"])
+            self.server.owner.closing.wait(said["seconds"])
         if isinstance(said, Mapping) and "body" in said:
             self._send(200, said["body"])
         else:
@@ -242,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = how["misbehave"]
         whole = json.dumps(completion(str(how.get("content", "Hello " * 50)), body)).encode()
         if kind == "slow":
-            time.sleep(how.get("seconds", 1.0))
+            self.server.owner.closing.wait(how.get("seconds", 1.0))
             return self._answer(how.get("then", "late"), body)
         if kind == "rate_limit":
             wish = {"Retry-After": str(how["retry_after"])} if "retry_after" in how else {}

@@ -131,7 +131,7 @@ async def test_the_whole_stack_over_http():
         server.next({"misbehave": "rate_limit", "retry_after": 0}, {"misbehave": "cut"})
         client = open_model("vllm/x", api_base=server.url, price=Price(1, 1))
         budget = Budget(usd=1, tokens=1000)
-        reply = await stack(client, budget=budget, patience=30).ask(HI)
+        reply = await stack(client, budget=budget).ask(HI)
         assert reply.text == "Hello" and server.calls == 3
         assert budget.spent.usd == reply.cost > 0
         assert stack(client).name == "vllm/x"

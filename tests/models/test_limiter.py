@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from waiting import wait_until_async
 
 from models import Limit, Limited, LimitRule, Message, RateLimited, Reply, Request, TimedOut, Usage
 
@@ -18,9 +19,11 @@ class Gate:
     def __init__(self):
         self.inside = []
         self.order = []
+        self.started_at = []
 
     async def ask(self, request, at=""):
         self.order.append(at)
+        self.started_at.append(asyncio.get_running_loop().time())
         ending = asyncio.get_running_loop().create_future()
         self.inside.append(ending)
         try:
@@ -126,14 +129,27 @@ async def test_a_refusal_lowers_the_limit_for_all(error):
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-@pytest.mark.parametrize("wish, started", [(0.1, 1), (3600.0, 2)])
-async def test_retry_after_pauses_all_but_not_for_hours(wish, started):
-    model, gate, limit = limited(1)
-    first, second = (asyncio.create_task(model.ask(HI, name)) for name in "ab")
+async def refused(wish):
+    """One call that is told to wait so many seconds, and another one in line; when it was told."""
+    model, gate, _ = limited(1)
+    calls = [asyncio.create_task(model.ask(HI, name)) for name in "ab"]
     await settle()
+    told = asyncio.get_running_loop().time()
     gate.end(RateLimited("x", wish))
     await settle()
-    assert len(gate.order) == started
-    await asyncio.sleep(0.2)
+    return gate, calls, told
+
+
+async def test_retry_after_pauses_all():
+    gate, calls, told = await refused(0.1)
+    await wait_until_async(lambda: len(gate.order) == 2, "the pause is over")
+    assert gate.started_at[1] - told >= 0.1
     gate.end()
-    await asyncio.gather(first, second, return_exceptions=True)
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_retry_after_does_not_pause_for_hours():
+    gate, calls, _ = await refused(3600.0)
+    assert gate.order == ["a", "b"]
+    gate.end()
+    await asyncio.gather(*calls, return_exceptions=True)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from misbehaving import start_server
+from waiting import PATIENCE, wait_until_async
 
 from models import (
     ContextOverflow,
@@ -44,7 +45,7 @@ def claude(text="Hello", **usage):
 @pytest.fixture
 async def asked(server):
     """litellm's OpenAI side."""
-    client = LitellmClient("openai/some-model", api_base=server.url, api_key="k", timeout=5)
+    client = LitellmClient("openai/some-model", api_base=server.url, api_key="k", timeout=PATIENCE)
     yield client
     await client.close()
 
@@ -54,7 +55,7 @@ async def anthropic():
     with start_server(lambda body: {"body": claude()}) as server:
         url = server.url.removesuffix("/v1")
         name = "anthropic/claude-sonnet-4-5"
-        client = LitellmClient(name, api_base=url, api_key="k", timeout=5, price=known_price(name))
+        client = LitellmClient(name, api_base=url, api_key="k", timeout=PATIENCE, price=known_price(name))
         yield client, server
         await client.close()
 
@@ -102,10 +103,11 @@ async def test_retry_after_comes_through(asked, server):
 
 
 async def test_no_answer_in_time(server):
-    client = LitellmClient("openai/some-model", api_base=server.url, api_key="k", timeout=0.3)
-    server.next({"misbehave": "slow", "seconds": 1})
+    client = LitellmClient("openai/some-model", api_base=server.url, api_key="k", timeout=2)
+    server.next({"misbehave": "slow", "seconds": 3600})
     with pytest.raises(TimedOut):
         await client.ask(HI)
+    await wait_until_async(lambda: server.calls, "the call has arrived")
     assert server.calls == 1
     await client.close()
 

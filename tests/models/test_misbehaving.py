@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from models import Message, OpenAIClient, RateLimited, Request, ServerFault
 
@@ -42,6 +43,7 @@ async def test_calls_are_counted_outside_of_the_caller(process, tmp_path):
     assert raised.value.retry_after == 7
     with pytest.raises(ServerFault):
         await client.ask(hi)
+    wait_until(lambda: get(process, "/calls")["in_flight"] == 0, "the last call is over for the server too")
     assert get(process, "/calls") == {"calls": 3, "answered": 1, "in_flight": 0, "peak": 1}
     assert get(process, "/requests")[0]["messages"] == [{"role": "user", "content": "Hi Bob"}]
     events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 from misbehaving import start_server
+from waiting import PATIENCE, wait_until, wait_until_async
 
 from models import (
     ContextOverflow,
@@ -30,7 +32,7 @@ def ask_of(text="Hi", **settings):
 @pytest.fixture
 async def client(server):
     client = OpenAIClient(
-        "vllm/tiny", "tiny", api_base=server.url, api_key="sk-secret-secret-secret", timeout=5
+        "vllm/tiny", "tiny", api_base=server.url, api_key="sk-secret-secret-secret", timeout=PATIENCE
     )
     yield client
     await client.close()
@@ -346,29 +348,32 @@ async def test_a_content_filter_is_an_ending_not_an_error(client, server):
 
 async def test_no_answer_in_time(server):
     client = OpenAIClient("vllm/tiny", "tiny", api_base=server.url, timeout=0.2)
-    server.next({"misbehave": "slow", "seconds": 1.0})
+    server.next({"misbehave": "slow", "seconds": 3600})
     with pytest.raises(TimedOut):
         await client.ask(ask_of())
     await client.close()
 
 
 async def test_nobody_listens():
-    with start_server("x") as gone:
-        url = gone.url
-    client = OpenAIClient("vllm/tiny", "tiny", api_base=url)
-    with pytest.raises(Unreachable, match="cannot be reached: .*--api-base"):
-        await client.ask(ask_of())
-    await client.close()
+    with socket.socket() as kept:  # nobody else gets its port meanwhile
+        kept.bind(("127.0.0.1", 0))
+        client = OpenAIClient("vllm/tiny", "tiny", api_base=f"http://127.0.0.1:{kept.getsockname()[1]}/v1")
+        with pytest.raises(Unreachable, match="cannot be reached: .*--api-base"):
+            await client.ask(ask_of())
+        await client.close()
 
 
 async def test_a_hundred_at_once():
-    echo = lambda body: {"content": body["messages"][1]["content"], "seconds": 0.3}  # noqa: E731
+    def echo(body):
+        wait_until(lambda: server.peak > 50, "more than 50 calls are in flight")
+        return body["messages"][1]["content"]
+
     with start_server(echo) as server:
         client = OpenAIClient("vllm/tiny", "tiny", api_base=server.url)
         replies = await asyncio.gather(*(client.ask(ask_of(str(i))) for i in range(100)))
         assert [reply.text for reply in replies] == [str(i) for i in range(100)]
-        assert (server.calls, server.answered, server.in_flight) == (100, 100, 0)
-        assert server.peak > 50
+        await wait_until_async(lambda: server.answered == 100, "the server has counted what it answered")
+        assert (server.calls, server.in_flight) == (100, 0)
         await client.close()
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from agent import Candidate, ReplyError, Run, Script
 from models import BudgetSpent, Unreachable
@@ -25,7 +26,7 @@ from selection.distinguishing import _read, ask_for_tests, tied_leaders
 from selection.material import labelled
 
 in_session = pytest.mark.asyncio(loop_scope="session")
-SETTINGS = SelectionSettings(extra_tests=4, script_timeout=20)
+SETTINGS = SelectionSettings(extra_tests=4, script_timeout=PATIENCE)
 
 
 def reply(a: int, b: int, right: int) -> str:

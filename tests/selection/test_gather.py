@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
+from waiting import PATIENCE
 
 from agent import Candidate, Run
 from selection import (
@@ -23,7 +24,7 @@ from selection import (
 from selection.gather import example_of
 from selection.material import labelled
 
-SETTINGS = SelectionSettings(script_timeout=20, parallel=2)
+SETTINGS = SelectionSettings(script_timeout=PATIENCE, parallel=2)
 in_session = pytest.mark.asyncio(loop_scope="session")
 APART = '<<<<< TEST\n#!/bin/sh\n[ "$(sh total.sh 7 8)" = 15 ] || exit 2\n>>>>> END'
 
@@ -99,7 +100,7 @@ async def test_the_same_evidence_whatever_the_order_of_candidates(task, base, po
 @in_session
 @pytest.mark.parametrize("off", [{"machine": "off"}, {"strategy": "most-votes"}])
 async def test_no_machine_no_call_and_no_existing_tests_no_run(task, base, pool, replies, off):
-    settings = SelectionSettings(**off, regressions=False, script_timeout=20)
+    settings = SelectionSettings(**off, regressions=False, script_timeout=PATIENCE)
     told = replies([])
     evidence = await gather_evidence(told.model, base, task, pool, settings)
     assert evidence.machine is None and told.asked == []

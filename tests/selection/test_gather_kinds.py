@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from waiting import PATIENCE
 
 from agent import Candidate, Run
 from models import BudgetSpent, DeterministicModel, Request
@@ -26,7 +27,7 @@ from selection.trajectory import Trajectory, Turn
 in_session = pytest.mark.asyncio(loop_scope="session")
 EVERYTHING = SelectionSettings(
     strategy="winnow",
-    script_timeout=20,
+    script_timeout=PATIENCE,
     parallel=2,
     repeats=2,
     extra_tests=2,
@@ -161,7 +162,7 @@ async def test_where_all_break_the_same_test_the_machine_is_asked_about_those_th
     }
     pool = [candidate(name, {"total.sh": text}, totals.total_is(1, 2, 3)) for name, text in texts.items()]
     colleague = Colleague()
-    settings = SelectionSettings(strategy="winnow", script_timeout=20, parallel=2)
+    settings = SelectionSettings(strategy="winnow", script_timeout=PATIENCE, parallel=2)
     found = await gather_evidence(colleague.model, base, task, pool, settings)
     assert {name: found.regressions[name].broken for name in texts} == {
         "attempt-1": ("two zeros",),
@@ -174,7 +175,7 @@ async def test_where_all_break_the_same_test_the_machine_is_asked_about_those_th
 @pytest.mark.overlay
 @in_session
 async def test_what_was_gathered_stays_and_what_is_missing_is_added(task, base, pool):
-    little = SelectionSettings(machine="off", script_timeout=20, regressions=False)
+    little = SelectionSettings(machine="off", script_timeout=PATIENCE, regressions=False)
     first = await gather_evidence(Colleague().model, base, task, pool[:2], little)
     assert first.regressions["attempt-1"].error and first.existing is None
     base.book["copies"].clear()

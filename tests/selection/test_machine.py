@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from waiting import PATIENCE
 
 from agent import Candidate
 from models import BudgetSpent, ContextOverflow, Refused, Unreachable
@@ -11,7 +12,7 @@ from selection.material import labelled
 
 pytestmark = [pytest.mark.overlay, pytest.mark.asyncio(loop_scope="session")]
 
-SETTINGS = SelectionSettings(calls=4, script_timeout=20)
+SETTINGS = SelectionSettings(calls=4, script_timeout=PATIENCE)
 SAME = "<<<<< TEST\n#!/bin/sh\nsh total.sh 1 2\nexit 0\n>>>>> END"
 APART = (
     '<<<<< TEST\n#!/bin/sh\nseen=$(sh total.sh 4 5); echo "saw $seen"\n[ "$seen" = 9 ] || exit 2\n>>>>> END'

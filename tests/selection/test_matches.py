@@ -177,7 +177,7 @@ async def test_a_spent_budget_leaves_the_rest_unplayed(replies):
         await play(replies([Unreachable("no answer")] * 2).model, pool(*"ab"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(list("abcde")))
 def test_the_bracket_does_not_depend_on_the_order_of_candidates(order):
     import asyncio

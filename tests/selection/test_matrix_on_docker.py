@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 import pytest_asyncio
+from waiting import PATIENCE
 
 from sandbox import Limits
 from selection import UNFIXED, Test, check_applies, run_matrix
@@ -60,7 +61,7 @@ def matrix(task, real):
             candidates,
             tests,
             check_applies(task, candidates),
-            timeout=20.0,
+            timeout=PATIENCE,
             slots=asyncio.Semaphore(2),
             isolation=isolation,
         )

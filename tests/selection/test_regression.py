@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from waiting import PATIENCE
 
 from agent import KilledSandbox
 from environments import TestReport as Report
@@ -58,9 +59,10 @@ async def test_tests_that_a_candidate_deletes_or_never_reaches_are_broken(regres
     candidates = [
         candidate("gone", {"tests/all.sh": None}),
         candidate("weakened", {"tests/all.sh": "echo 'ok 1 - nothing added'\necho 1..1\n"}),
-        candidate("stuck", {"total.sh": "sleep 60\n"}),
     ]
-    found = await regressions(candidates, timeout=3.0)
+    await regressions(candidates, timeout=PATIENCE)
+    stuck = candidate("stuck", {"total.sh": "sleep 3600\n"})  # the only one that is run with so little time
+    found = await regressions([*candidates, stuck], known=regressions.existing, timeout=1.0)
     assert found["gone"].broken == found["stuck"].broken == ("nothing added", "two zeros")
     assert found["weakened"] == Regression(("two zeros",), passed=1, known=2)
 
@@ -82,19 +84,27 @@ async def test_where_only_an_exit_code_is_known(candidate, regressions, totals, 
 @overlay
 @in_session
 @pytest.mark.parametrize(
-    ("command", "reason"),
+    ("command", "timeout", "reason"),
     [
-        (None, "no test command is known"),
-        ("exit 3", "no existing test passes on the unfixed code (the test command exits 3)"),
-        ("no-such-runner", "no existing test passes on the unfixed code (the test command exits 127)"),
-        ("echo 'ok 1 - a'; sleep 60", "the test command did not end within 1 seconds on the unfixed code"),
+        (None, PATIENCE, "no test command is known"),
+        ("exit 3", PATIENCE, "no existing test passes on the unfixed code (the test command exits 3)"),
+        (
+            "no-such-runner",
+            PATIENCE,
+            "no existing test passes on the unfixed code (the test command exits 127)",
+        ),
+        (
+            "echo 'ok 1 - a'; sleep 3600",
+            1.0,
+            "the test command did not end within 1 seconds on the unfixed code",
+        ),
     ],
 )
 async def test_nothing_to_compare_with_is_said_and_no_candidate_is_run(
-    regressions, candidate, totals, task, base, command, reason
+    regressions, candidate, totals, task, base, command, timeout, reason
 ):
     other = replace(task, recipe=replace(task.recipe, test_command=command))
-    found = await regressions([candidate("a", {"total.sh": totals.RIGHT})], other, timeout=1.0)
+    found = await regressions([candidate("a", {"total.sh": totals.RIGHT})], other, timeout=timeout)
     assert found == {"a": Regression(error=reason)}
     assert not [name for name in base.book["copies"] if "unfixed" not in name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gbnf import Grammar
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import ReplyError, Script, words_form
@@ -22,9 +22,6 @@ STATES = {
     "a winner": {"tests": False, "winner": True},
 }
 
-CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-"""The machine may have other work to do."""
-
 
 def grammar(form):
     return Grammar(form(Bounds(6, 12)))
@@ -40,7 +37,7 @@ REST = {
 
 
 @pytest.mark.parametrize("state", STATES)
-@CALM
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=False))
 def test_a_decision_that_is_drawn_can_be_read(state, chance):
     reply = DECISIONS[state].draw(chance)
@@ -60,7 +57,7 @@ def test_a_winner_that_is_not_shown_is_not_in_it(state, label):
 
 
 @pytest.mark.parametrize("name", REST)
-@CALM
+@settings(max_examples=60)
 @given(chance=st.randoms(use_true_random=False))
 def test_what_is_drawn_can_be_read(name, chance):
     drawn, read = REST[name]

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from agent import Candidate, ReplyError, Run, Script
 from models import BudgetSpent, Unreachable
@@ -14,7 +15,7 @@ from selection import UNFIXED, Cases, SelectionSettings, check_applies
 from selection.reproduction import _read, run_reproductions, write_reproduction
 from selection.reproduction_cases import faults_of, read_cases
 
-SETTINGS = SelectionSettings(script_timeout=20, reproduction_calls=3)
+SETTINGS = SelectionSettings(script_timeout=PATIENCE, reproduction_calls=3)
 in_session = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -188,7 +189,9 @@ async def test_on_every_candidate_once(write, task, base, candidate, totals):
 
     async def run(of, some):
         slots = asyncio.Semaphore(2)
-        return await run_reproductions(base, task, of, check_applies(task, some), timeout=20, slots=slots)
+        return await run_reproductions(
+            base, task, of, check_applies(task, some), timeout=PATIENCE, slots=slots
+        )
 
     (first,) = await run([found], candidates[:1])
     assert base.book["copies"] == ["reproduction/on/attempt-1", "reproduction/on/attempt-1/cases-1"]

@@ -34,7 +34,7 @@ from selection import (
 
 from .generated_evidence import evidence, keys_of, with_twin, without, without_all
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 ALL = {**STRATEGIES, "oracle": oracle({"attempt-1": True, "attempt-10": True, "attempt-2": False})}
 WORTH_FIRST = ("votes", "codemonkeys")
 """Strategies that choose only what is worth choosing; the others choose what applies."""

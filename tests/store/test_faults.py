@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE, wait_until
 
 from store import Key, Part, StoreError, open_store
 
@@ -50,7 +50,7 @@ def fill(process, *, make_room=lambda: None) -> tuple[int, str, str]:
     """(steps written before the disk was full, the sentence, what was in the store after one more step)."""
     written, _, sentence = process.stdout.readline().strip().partition(" ")
     make_room()
-    after, errors = process.communicate("go on\n", timeout=60)
+    after, errors = process.communicate("go on\n", timeout=PATIENCE)
     assert errors == ""
     return int(written), sentence, after.strip()
 
@@ -72,17 +72,16 @@ def test_a_full_disk(tmp_path, child, own_mounts):
         mount -t tmpfs -o size=3m tmpfs "{disk}" || exit 1
         head -c 500000 /dev/zero > "{disk}/ballast"
         "$1" "$2" create "{disk}/winnow.db" > "{tmp_path}/created"
-        (for tick in $(seq 600); do [ -e "{tmp_path}/room" ] && break; sleep 0.1; done
-         rm "{disk}/ballast"; touch "{tmp_path}/made") &
+        (while [ ! -e "{tmp_path}/room" ] && kill -0 $$; do sleep 0.1; done
+         rm "{disk}/ballast"; touch "{tmp_path}/made") >/dev/null 2>&1 &
         exec "$@"
     """
     process = child("fill", disk / "winnow.db", "none", wrap=(*own_mounts, "sh", "-c", script, "sh"))
 
     def make_room() -> None:
         (tmp_path / "room").touch()
-        while not (tmp_path / "made").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until((tmp_path / "made").exists, "room is made")
+        assert process.poll() is None
 
     written, sentence, after = fill(process, make_room=make_room)
     assert written > 100
@@ -176,7 +175,7 @@ def test_a_read_only_disk(store, file, child, tmp_path, own_mounts):
     script = f'mount --bind "{tmp_path}" "{tmp_path}" && mount -o remount,ro,bind "{tmp_path}" && exec "$@"'
     wrap = (*own_mounts, "sh", "-c", script, "sh")
     for name in (file, tmp_path / "new.db"):
-        _, errors = child("hold", name, wrap=wrap).communicate("\n", timeout=60)
+        _, errors = child("hold", name, wrap=wrap).communicate("\n", timeout=PATIENCE)
         assert f"StoreError: The store {name} cannot be written" in errors
     assert [part.name for part in tmp_path.iterdir()] == [file.name]
 
@@ -217,4 +216,4 @@ def test_processes_that_open_a_new_store_at_once(file, child):
         process.stdin.write("\n")
         process.stdin.flush()
     for process in processes:
-        assert process.communicate(timeout=60) == ("0\n", "")
+        assert process.communicate(timeout=PATIENCE) == ("0\n", "")

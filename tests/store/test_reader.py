@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from store import Key, Part, StoreError, StoreMoved, open_reader, open_store, read_only
 
@@ -58,7 +59,9 @@ def test_it_is_read_beside_a_writer_of_another_process_and_sees_what_that_writes
                 held = Path("/proc/self/fd")
                 if held.exists():  # but for the log, which SQLite opens in one way only
                     modes = {
-                        os.readlink(entry): _mode(entry) for entry in held.iterdir() if _is_of(entry, "s.db")
+                        os.readlink(entry): _mode(entry)
+                        for entry in held.iterdir()
+                        if _is_of(entry, str(folder / "s.db"))
                     }
                     opened = {name: mode for name, mode in modes.items() if not name.endswith("-wal")}
                     assert len(opened) == 2 and set(opened.values()) == {os.O_RDONLY}
@@ -127,8 +130,9 @@ def test_an_empty_log_is_none(folder):
         assert len(reader.tasks("run-1")) == 2
 
 
-def test_writers_may_come_and_go_while_it_is_read(folder):
+def test_writers_may_come_and_go_while_it_is_read(folder, monkeypatch):
     """Logs and indices appear and vanish between any two steps of a reading; what was seen once stays."""
+    monkeypatch.setattr(read_only, "PATIENCE", PATIENCE)
     child = subprocess.Popen([sys.executable, "-c", GUESTS, str(folder / "s.db")], stdout=subprocess.PIPE)
     seen = 0
     with open_reader(folder / "s.db") as reader:

@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 import pytest_asyncio
+from waiting import PATIENCE
 
 from environments import check, run_tests
 from environments.building import Builder, BuildFailed
@@ -21,7 +22,7 @@ from sandbox import Limits, open_backend, probe_docker, probe_overlay
 
 pytestmark = [
     pytest.mark.overlay,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("builds"),
 ]
@@ -67,7 +68,7 @@ async def world(tmp_path_factory):
         input=b"iniconfig",
         capture_output=True,
         env=_environ(index),
-        timeout=120,
+        timeout=PATIENCE,
     )
     if done.returncode:
         pytest.skip(f"no package index that tells when files came: {done.stderr.decode()[-300:]}")

@@ -27,7 +27,10 @@ ACTIVATE += 'export CONDA_DEFAULT_ENV="$1"; SECRET=x\n'
 
 @pytest.fixture
 def image(new_repo, monkeypatch, tmp_path):
-    """(an image with a checkout that is built and goes on after the base, the base commit, the repository)"""
+    """(an image with a checkout that is built and goes on after the base, the base commit, the repository)
+
+    The checkout's own git settings make a file in /tmp, wherever they are obeyed; its name is on `repo.owned`.
+    """
     if not probe_docker().works:
         pytest.skip("no Docker engine answers")
     repo = new_repo(
@@ -35,7 +38,8 @@ def image(new_repo, monkeypatch, tmp_path):
     )
     base = repo.git("rev-parse", "HEAD")
     repo.commit({"pkg/__init__.py": "fixed = 1\n"}, "the answer")
-    repo.git("config", "core.fsmonitor", "touch /tmp/owned")
+    repo.owned = f"/tmp/owned-{secrets.token_hex(4)}"  # nobody else's: /tmp is the whole machine's
+    repo.git("config", "core.fsmonitor", f"touch {repo.owned}")
     repo.write({"pkg/fast.so": "compiled", "notes.txt": "made by the image"})
     monkeypatch.setattr(
         small_image,
@@ -68,7 +72,7 @@ async def backend(request, tmp_path):
 
 
 async def test_its_own_repository_is_sealed_activated_and_stays_built(backend, image, tmp_path):
-    name, base, _ = image
+    name, base, repo = image
     row = Instance(
         "row-1", "an issue", "own/pkg", base, image=name, test_command="python -m pytest -rA", env={"A": "b"}
     )
@@ -86,13 +90,13 @@ async def test_its_own_repository_is_sealed_activated_and_stays_built(backend, i
         try:
             await check(sandbox, task)  # it would say that files differ
             said = await sandbox.run(
-                "cat pkg/__init__.py pkg/fast.so; git log --format=%s --all; ls /tmp/owned"
+                f"cat pkg/__init__.py pkg/fast.so; git log --format=%s --all; ls {repo.owned}"
             )
         finally:
             await sandbox.close()
     assert "old = 1" in said.output and "compiled" in said.output and "the answer" not in said.output
     assert "cannot access" in said.output or "No such file" in said.output
-    assert "owned" not in os.listdir("/tmp")
+    assert Path(repo.owned).name not in os.listdir("/tmp")
 
 
 async def test_a_mirror_goes_before_it_and_an_image_without_a_checkout_is_a_sentence(

@@ -1,11 +1,13 @@
 """Layers: made once, also by many at once and in several processes, and begun again after a kill."""
 
 import asyncio
+import fcntl
 import multiprocessing
 import os
 import signal
 
 import pytest
+from waiting import PATIENCE, wait_until, wait_until_async
 
 from environments.building.layers import layer, name_of, remove
 
@@ -39,14 +41,25 @@ async def test_a_failed_making_leaves_nothing_and_is_tried_again(tmp_path):
     assert (await layer(tmp_path, "x", filled) / "a").exists()
 
 
-async def test_a_cancelled_one_lets_the_next_begin(tmp_path):
-    async def slow(folder):
-        await asyncio.sleep(60)
+async def test_a_cancelled_one_lets_the_next_begin(tmp_path, monkeypatch):
+    begun, refused, flock = asyncio.Event(), [], fcntl.flock
 
-    first = asyncio.ensure_future(layer(tmp_path, "x", slow))
-    await asyncio.sleep(0.05)
+    def noting(descriptor, how):
+        try:
+            flock(descriptor, how)
+        except BlockingIOError:
+            refused.append(descriptor)
+            raise
+
+    async def endless(folder):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(fcntl, "flock", noting)
+    first = asyncio.ensure_future(layer(tmp_path, "x", endless))
+    await begun.wait()
     second = asyncio.ensure_future(layer(tmp_path, "x", filled))
-    await asyncio.sleep(0.05)
+    await wait_until_async(lambda: refused, "the second one waits for the first")
     first.cancel()
     assert (await second / "a").exists()
 
@@ -56,7 +69,7 @@ def _make_and_note(folder, notes, hang):
         (notes / str(os.getpid())).touch()
         (into / "half").touch()
         if hang:
-            await asyncio.sleep(600)
+            await asyncio.Event().wait()
         await asyncio.sleep(0.2)
         (into / "half").rename(into / "whole")
 
@@ -67,16 +80,15 @@ def test_processes_wait_for_each_other_and_a_killed_one_is_followed(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     notes = tmp_path / "notes"
     notes.mkdir()
-    hanging = spawn.Process(target=_make_and_note, args=(tmp_path / "l", notes, True))
+    hanging = spawn.Process(target=_make_and_note, args=(tmp_path / "l", notes, True), daemon=True)
     hanging.start()
-    while not (tmp_path / "l/.x.part/half").exists():
-        assert hanging.is_alive()
+    wait_until((tmp_path / "l/.x.part/half").exists, "the one that hangs has begun")
     others = [spawn.Process(target=_make_and_note, args=(tmp_path / "l", notes, False)) for _ in range(2)]
     for one in others:
         one.start()
     os.kill(hanging.pid, signal.SIGKILL)
     for one in (hanging, *others):
-        one.join(60)
+        one.join(PATIENCE)
     assert [one.exitcode for one in others] == [0, 0]
     assert [path.name for path in (tmp_path / "l/x").iterdir()] == ["whole"]
     assert len(list(notes.iterdir())) == 2, "the killed one's, and one more"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from environments.building.layers import layer, name_of, remove, stamp
 from environments.building.using import Using, layer_of, prune
@@ -52,7 +53,7 @@ def _hold(folder, path, ready):
     using.note([path / "tree"])
     os.utime(stamp(path), (0, 0))
     ready.set()
-    time.sleep(600)
+    time.sleep(3600)
 
 
 async def test_what_a_living_process_uses_stays_and_goes_when_it_was_killed(tmp_path):
@@ -61,7 +62,7 @@ async def test_what_a_living_process_uses_stays_and_goes_when_it_was_killed(tmp_
     ready = context.Event()
     process = context.Process(target=_hold, args=(tmp_path, held, ready))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(PATIENCE)
     os.utime(held, (0, 0))
     assert prune(tmp_path, 30) == [] and held.is_dir()
     os.kill(process.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from rows_for_tests import row, rows, write
+from waiting import PATIENCE
 
 
 def winnow(*args):
@@ -13,7 +14,7 @@ def winnow(*args):
         [sys.executable, "-c", "from winnow.cli import main; main()", "datasets", *map(str, args)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 
@@ -86,7 +87,7 @@ def test_without_the_extra_parquet_and_the_hub_say_what_to_install(tmp_path):
         [sys.executable, "-c", hide + read + "print(json.dumps(said))"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     said = json.loads(done.stdout)
     assert len(said) == 3 and all("pip install 'winnow[datasets]'" in each for each in said)

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows_for_tests import ids, row, rows, write
 
@@ -14,10 +14,9 @@ from environments import DatasetError, read_dataset
 VALUES = st.dictionaries(
     st.text(max_size=5), st.text() | st.integers() | st.none() | st.booleans(), max_size=3
 )
-ONCE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@ONCE
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(VALUES, st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\n \t\n"]), st.booleans()), min_size=1
@@ -39,7 +38,7 @@ def test_rows_survive_every_mixture_of_line_endings(tmp_path, lines, zipped, mar
     assert ids(dataset) == [f"a-{number}" for number in range(len(lines))] and not dataset.bad
 
 
-@ONCE
+@settings(max_examples=60)
 @given(st.data())
 def test_a_file_cut_anywhere_keeps_every_row_before_the_cut(tmp_path, data):
     whole = "".join(json.dumps(each) + "\r\n" for each in rows(4)).encode()

@@ -11,6 +11,7 @@ import sys
 import pytest
 from hub_server import COMMIT, Hub
 from rows_for_tests import row, rows, write
+from waiting import PATIENCE
 
 from environments import read_dataset
 from environments.datasets.hub import HubName, hub_name
@@ -38,11 +39,13 @@ def reading(name, cache, url, **settings):
         "HF_HUB_CACHE": str(cache),
         "HF_ENDPOINT": url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_ETAG_TIMEOUT": f"{PATIENCE:.0f}",
+        "HF_HUB_DOWNLOAD_TIMEOUT": f"{PATIENCE:.0f}",
         **settings,
     }
     env.pop("HF_TOKEN", None)
     done = subprocess.run(
-        [sys.executable, "-c", READ, name], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", READ, name], env=env, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

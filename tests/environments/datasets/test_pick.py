@@ -1,7 +1,7 @@
 """Selections: what each part takes, in which order, and that shards are a partition."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows_for_tests import ids, row, rows, write
 
@@ -11,10 +11,9 @@ IDS = st.lists(
     st.text("abc/ -0é", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=30, unique=True
 )
 BOUND = st.none() | st.integers(-12, 12)
-ONCE = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@ONCE
+@settings(max_examples=80)
 @given(IDS, st.integers(1, 7), st.none() | st.integers())
 def test_shards_are_disjoint_and_together_everything(tmp_path, found, parts, seed):
     file = str(write(tmp_path / "rows.jsonl", [row(each) for each in found]))
@@ -24,7 +23,7 @@ def test_shards_are_disjoint_and_together_everything(tmp_path, found, parts, see
     assert all(shard == [each for each in whole if each in shard] for shard in shards)
 
 
-@ONCE
+@settings(max_examples=80)
 @given(IDS, st.integers(2, 5), st.data())
 def test_a_row_stays_in_its_shard_whatever_else_is_there(tmp_path, found, parts, data):
     fewer = data.draw(st.lists(st.sampled_from(found), min_size=1, unique=True))
@@ -38,7 +37,7 @@ def test_a_row_stays_in_its_shard_whatever_else_is_there(tmp_path, found, parts,
     assert some == whole & set(fewer)
 
 
-@ONCE
+@settings(max_examples=80)
 @given(st.integers(1, 12), BOUND, BOUND, BOUND.filter(lambda step: step != 0))
 def test_slices_are_pythons(tmp_path, count, start, stop, step):
     file = str(write(tmp_path / "rows.jsonl", rows(count)))
@@ -51,7 +50,7 @@ def test_slices_are_pythons(tmp_path, count, start, stop, step):
             read_dataset(file, Pick(slice=said))
 
 
-@ONCE
+@settings(max_examples=80)
 @given(IDS, st.integers())
 def test_an_order_depends_on_the_seed_and_the_ids_alone(tmp_path, found, seed):
     there = read_dataset(str(write(tmp_path / "a.jsonl", [row(e) for e in found])), Pick(shuffle=seed))

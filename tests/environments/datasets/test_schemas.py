@@ -176,7 +176,7 @@ FILES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FILES, FILES)
 def test_a_reversed_patch_takes_back_what_the_patch_does(repository, before, after):
     trees = [_tree(repository, files) for files in (before, after)]
@@ -365,7 +365,7 @@ def test_every_alias_is_known_with_its_source(tmp_path):
 
 
 @pytest.mark.parametrize("alias", [schema.alias for schema in dataset_schemas()])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_row_of_any_type_breaks_a_schema(tmp_path_factory, alias, data):
     """Columns that exist with values of any type: a bad row with a sentence, or a good one, never a traceback."""

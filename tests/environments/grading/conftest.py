@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from sandbox import Limits, open_backend
 
@@ -38,7 +39,7 @@ def prepared(tmp_path):
     async def start(task):
         backend = open_backend("overlay", run="test-grading", state=tmp_path / "sandboxes")
         try:
-            yield await backend.start(task.world(), name="base", limits=Limits(memory=None, timeout=60))
+            yield await backend.start(task.world(), name="base", limits=Limits(memory=None, timeout=PATIENCE))
         finally:
             await backend.close()
 

@@ -2,6 +2,7 @@
 
 import pytest
 from small_project import MODULE, RIGHT, RUNNERS, SOURCE
+from waiting import PATIENCE
 
 from environments import diff, grade_instance, run_tests
 from environments.grading import trial
@@ -96,7 +97,7 @@ async def test_no_cheat_in_the_source_is_resolved(projects, prepared, runner):
     async with prepared(project.task) as base:
         for name in EVERYWHERE:
             patch = cheat(project, runner, name)
-            grade = await grade_instance(base, project.task, project.reference, patch, timeout=20)
+            grade = await grade_instance(base, project.task, project.reference, patch, timeout=PATIENCE)
             assert not grade.resolved and not grade.without_machinery.resolved, (name, grade)
             assert grade.verdict in ("not resolved", "broken"), (name, grade)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from small_project import HIDDEN, MODULE, RIGHT, RUNNERS, SOURCE, TESTS
+from waiting import PATIENCE
 
 from environments import grade_instance, patch_digest
 
@@ -46,9 +47,10 @@ async def test_the_reference_resolves_and_the_unfixed_code_does_not(projects, pr
     ],
 )
 async def test_verdicts(project, prepared, changed, verdict, reason):
+    timeout = 5 if reason == "in time" else PATIENCE
     async with prepared(project.task) as base:
         patch = project.diff(changed)
-        grade = await grade_instance(base, project.task, project.reference, patch, timeout=5)
+        grade = await grade_instance(base, project.task, project.reference, patch, timeout=timeout)
     assert grade.verdict == verdict and reason in grade.reason, grade
     assert grade.resolved == (verdict == "resolved")
 
