@@ -72,7 +72,7 @@ class ReadOnlyFile:
         """A connection whose state is fixed, and whether it is without locks."""
         error: SQLAlchemyError | None = None
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
+        while True:
             without_locks = _state(self._log)[1] == 0
             if without_locks or self._index.exists():
                 connection = None
@@ -86,6 +86,8 @@ class ReadOnlyFile:
                     if not _came_or_went(failed):
                         raise
                     error = failed
+            if time.monotonic() >= until:  # asked after a look: a process that was stopped for long still looks
+                break
             time.sleep(PAUSE)  # a writer is about to make log and index, or to take both away
         if _state(self._log)[1] and not self._index.exists():
             raise StoreError(
