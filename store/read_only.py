@@ -86,7 +86,8 @@ class ReadOnlyFile:
                     if not _came_or_went(failed):
                         raise
                     error = failed
-            if time.monotonic() >= until:  # asked after a look: a process that was stopped for long still looks
+            # Only after a look: a process that was stopped for a while must not give up without one.
+            if time.monotonic() >= until:
                 break
             time.sleep(PAUSE)  # a writer is about to make log and index, or to take both away
         if _state(self._log)[1] and not self._index.exists():
