@@ -10,10 +10,11 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .ground import AT, PATH, Ground, say
+from . import containers
+from .workload import AT, PATH, Workload
 
 BARE, PREPARED = "winnow-bench", "winnow-bench-repository"
 FORMAT = "5"
@@ -33,39 +34,53 @@ exec python3 -m swerex.server --host 127.0.0.1 --port "$SWEREX_PORT" "$@"
 _LABEL = {"winnow-bench": "image"}
 
 
-def make_images(repository: Path, peers: Path | None) -> tuple[str, str]:
+def make_images(
+    workload: Workload, peers: Path | None, report: Callable[[str], None] = lambda line: None
+) -> tuple[str, str]:
     """Both images, by name; those of an earlier run are taken as they are. Raises docker's errors.
 
-    peers: the environment's folder with swe-rex, None where there is none.
+    peers: the environment's folder with swe-rex, None where there is none. report: is told what is being made.
     """
     import docker
 
     client = docker.from_env(timeout=600)
     site = _site(peers)
-    tag = hashlib.sha256(f"{FORMAT} {sys.version} {site} {_size(repository)}".encode()).hexdigest()[:12]
-    bare, prepared = f"{BARE}:{tag}", f"{PREPARED}:{tag}"
+    bare_tag = _tag(site)
+    tag = _tag(site, _size(workload.repository))
+    bare, prepared = f"{BARE}:{bare_tag}", f"{PREPARED}:{tag}"
     known = {name for image in client.images.list() for name in image.tags}
     if bare not in known:
-        say(f"making the image {bare} of this machine's programs (once; `docker rmi` it when you like)")
+        report(f"making the image {bare} of this machine's programs (once; `docker rmi` it when you like)")
         _import(client, bare, lambda tar: _root(tar, site))
     if prepared not in known:
-        say(f"making the image {prepared} with the repository in it (once)")
-        box = client.containers.create(bare, ["true"], network_mode="none")
-        try:
-            packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                tar.add(repository, AT.lstrip("/"), filter=_roots)
-            box.put_archive("/", packed.getvalue())
-            box.commit(PREPARED, tag, conf={"Labels": _LABEL})
-        finally:
-            box.remove(force=True)
+        report(f"making the image {prepared} with the repository in it (once)")
+        _commit_repository(client, bare, tag, workload)
     client.close()
     return bare, prepared
 
 
-def has_server(ground: Ground) -> bool:
+def _tag(*parts: object) -> str:
+    return hashlib.sha256(" ".join(map(str, (FORMAT, sys.version, *parts))).encode()).hexdigest()[:12]
+
+
+def _commit_repository(client, bare: str, tag: str, workload: Workload) -> None:
+    container = client.containers.create(
+        bare, ["true"], network_mode="none", labels=containers.labels(workload.run, "image")
+    )
+    try:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.add(workload.repository, AT.lstrip("/"), filter=_roots)
+        container.put_archive("/", packed.getvalue())
+        container.commit(PREPARED, tag, conf={"Labels": _LABEL})
+    finally:
+        container.remove(force=True)
+
+
+def has_server(workload: Workload) -> bool:
     """Whether swe-rex's server is in the image."""
-    argv = ["docker", "run", "--rm", "--network=none", ground.image, "ls", "/opt/peers/swerex"]
+    argv = ["docker", "run", "--rm", "--network=none", *containers.label_options(workload.run, "swe-rex")]
+    argv += [workload.image, "ls", "/opt/peers/swerex"]
     return subprocess.run(argv, capture_output=True).returncode == 0
 
 
@@ -136,8 +151,8 @@ def _is_program(path: str) -> bool:
 
 
 def _libraries(path: str) -> list[str]:
-    told = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
-    return [word for word in told.split() if word.startswith("/") and os.path.exists(word)]
+    listed = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+    return [word for word in listed.split() if word.startswith("/") and os.path.exists(word)]
 
 
 def _python_files(standard: Path) -> Iterator[Path]:
@@ -167,12 +182,14 @@ def _server_files(site: Path) -> Iterator[tuple[Path, str]]:
     from importlib.metadata import DistributionFinder, MetadataPathFinder
 
     known = {
-        re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(): found
-        for found in MetadataPathFinder.find_distributions(DistributionFinder.Context(path=[str(site)]))
+        re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower(): distribution
+        for distribution in MetadataPathFinder.find_distributions(
+            DistributionFinder.Context(path=[str(site)])
+        )
     }
-    wanted, done = ["swe-rex"], set()
-    while wanted:
-        name = wanted.pop()
+    required, done = ["swe-rex"], set()
+    while required:
+        name = required.pop()
         if name in done or name not in known:
             continue
         done.add(name)
@@ -182,7 +199,7 @@ def _server_files(site: Path) -> Iterator[tuple[Path, str]]:
                 yield source, str(file)
         for line in known[name].requires or ():
             if "extra ==" not in line:
-                wanted.append(re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line).group()).lower())
+                required.append(re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line).group()).lower())
 
 
 def _add_folder(tar: tarfile.TarFile, name: str, mode: int) -> None:

@@ -1,4 +1,4 @@
-"""The repository that every arm works on: 6,000 files of Python with a git history, made here."""
+"""The repository that every arm works on: files of Python with a git history, made here."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from .ground import value_file
-
-FOLDERS, FILES = 60, 100
+from .workload import Size, value_file
 
 _PLAIN = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
 
 
-def make_repository(folder: Path) -> Path:
-    """Make the repository in a new folder: 6,002 files, about 25 MB, one commit in one pack. -> the folder
+def make_repository(folder: Path, size: Size) -> None:
+    """Make the repository in a new folder: one commit in one pack. In full 6,002 files, about 25 MB.
 
     Imported as a stream and checked out, so that nothing is deleted: a disk may be slow for a minute after that.
     """
@@ -24,18 +22,17 @@ def make_repository(folder: Path) -> Path:
     for words, stream in (
         (["init", "-q", "-b", "main"], b""),
         (["config", "gc.auto", "0"], b""),  # nothing may go on in the background while arms are measured
-        (["fast-import", "--quiet"], _stream()),
+        (["fast-import", "--quiet"], _stream(size)),
         (["reset", "-q", "--hard"], b""),
     ):
         subprocess.run([*git, *words], check=True, env=_PLAIN, input=stream)
-    return folder
 
 
-def _stream() -> bytes:
+def _stream(size: Size) -> bytes:
     """The one commit, as git's fast-import reads it."""
     files = {"pkg/__init__.py": "", "pkg/value.py": value_file(0)}
-    for part in range(FOLDERS):
-        for number in range(FILES):
+    for part in range(size.folders):
+        for number in range(size.files):
             name = f"pkg/part{part:02}/module{number:02}.py"
             files[name] = _module(name)
     lines = [

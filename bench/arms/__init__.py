@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """An arm by name: what a report calls it, its module, whose environment it needs, whether it needs an engine."""
+    """An arm by name: its title in reports, its module, whether it needs the peers' environment, and an engine."""
 
     name: str
     title: str
@@ -21,12 +21,12 @@ class About:
 
 
 ARMS = (
-    About("overlay", "Winnow overlay", "winnow_overlay"),
-    About("docker", "Winnow docker", "winnow_docker", engine=True),
-    About("docker-sdk", "docker SDK, bare", "docker_sdk", engine=True),
-    About("docker-cli", "docker CLI, bare", "docker_cli", engine=True),
-    About("mini-docker", "mini-swe-agent, docker", "mini_docker", peer=True, engine=True),
-    About("mini-bwrap", "mini-swe-agent, bubblewrap", "mini_bwrap", peer=True),
-    About("swe-rex", "SWE-ReX, docker", "swe_rex", peer=True, engine=True),
-    About("plain", "plain processes (floor)", "plain"),
+    About("overlay", "Winnow overlay", "bench.arms.winnow_overlay"),
+    About("docker", "Winnow docker", "bench.arms.winnow_docker", engine=True),
+    About("docker-sdk", "docker SDK, bare", "bench.arms.docker_sdk", engine=True),
+    About("docker-cli", "docker CLI, bare", "bench.arms.docker_cli", engine=True),
+    About("mini-docker", "mini-swe-agent, docker", "bench.arms.mini_docker", peer=True, engine=True),
+    About("mini-bwrap", "mini-swe-agent, bubblewrap", "bench.arms.mini_bwrap", peer=True),
+    About("swe-rex", "SWE-ReX, docker", "bench.arms.swe_rex", peer=True, engine=True),
+    About("plain", "plain processes (floor)", "bench.arms.plain"),
 )

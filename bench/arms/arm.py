@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from ..ground import Ground
+from ..workload import Workload
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Arm(Protocol):
     idle: int
     """Idle sandboxes whose memory is measured."""
 
-    async def open(self, ground: Ground) -> None:
+    async def open(self, workload: Workload) -> None:
         """Make ready what is made once."""
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import tempfile
 
-from ..ground import AT, Ground
+from .. import containers
+from ..workload import AT, Workload
 
 
 class CliBox:
@@ -32,27 +33,20 @@ class Arm:
     blocking = True
     idle = 20
 
-    async def open(self, ground: Ground) -> None:
-        self._ground = ground
+    async def open(self, workload: Workload) -> None:
+        self._workload = workload
 
     async def start(self) -> CliBox:
         return await self.copy()
 
     async def copy(self) -> CliBox:
-        argv = ["docker", "run", "-d", "--network=none", "--label=winnow-bench=cli-box", f"--workdir={AT}"]
-        argv += [self._ground.prepared, "sleep", "1000000"]
+        argv = ["docker", "run", "-d", "--network=none", f"--workdir={AT}"]
+        argv += containers.label_options(self._workload.run, "docker-cli")
+        argv += [self._workload.prepared, "sleep", "1000000"]
         return CliBox(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
 
     async def settle(self) -> None:
         pass
 
     async def close(self) -> None:
-        remove_labelled("cli-box")
-
-
-def remove_labelled(label: str) -> None:
-    """Remove the containers with this label of ours, whatever they do."""
-    listed = ["docker", "ps", "-aq", f"--filter=label=winnow-bench={label}"]
-    left = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
-    if left:
-        subprocess.run(["docker", "rm", "-f", *left], capture_output=True)
+        containers.remove(self._workload.run, "docker-cli")

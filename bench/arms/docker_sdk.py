@@ -7,7 +7,8 @@ import tarfile
 
 import docker
 
-from ..ground import AT, Ground
+from .. import containers
+from ..workload import AT, Workload
 
 
 class SdkBox:
@@ -34,8 +35,8 @@ class Arm:
     blocking = True
     idle = 50
 
-    async def open(self, ground: Ground) -> None:
-        self._ground = ground
+    async def open(self, workload: Workload) -> None:
+        self._workload = workload
         self._client = docker.from_env(timeout=120, max_pool_size=64)
 
     async def start(self) -> SdkBox:
@@ -45,12 +46,12 @@ class Arm:
         """A container of the image with the repository in it: for docker a start and a copy are one."""
         return SdkBox(
             self._client.containers.run(
-                self._ground.prepared,
+                self._workload.prepared,
                 ["sleep", "1000000"],
                 detach=True,
                 network_mode="none",
                 working_dir=AT,
-                labels={"winnow-bench": "box"},
+                labels=containers.labels(self._workload.run, "docker-sdk"),
             )
         )
 
@@ -58,6 +59,5 @@ class Arm:
         pass
 
     async def close(self) -> None:
-        for left in self._client.containers.list(all=True, filters={"label": "winnow-bench=box"}):
-            left.remove(force=True)
         self._client.close()
+        containers.remove(self._workload.run, "docker-sdk")

@@ -11,7 +11,7 @@ os.environ.setdefault("MSWEA_SILENT_STARTUP", "1")
 
 from minisweagent.environments.extra.bubblewrap import BubblewrapEnvironment
 
-from ..ground import Ground
+from ..workload import Workload
 from .arm import Cannot
 from .mini_docker import MiniBox
 
@@ -20,17 +20,18 @@ class Arm:
     blocking = True
     idle = 0
 
-    async def open(self, ground: Ground) -> None:
+    async def open(self, workload: Workload) -> None:
         # Its copies are whole trees: made and removed on a disk, they would slow the other arms for a minute.
-        tempfile.tempdir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        workload.in_memory.mkdir(mode=0o700)
+        tempfile.tempdir = str(workload.in_memory)
         if shutil.which("bwrap") is None:
             raise Cannot("bubblewrap is not installed")
-        self._ground = ground
+        self._workload = workload
         box = await self.start()
-        code, said = await box.run("true")
+        code, output = await box.run("true")
         await box.close()
         if code:
-            raise Cannot(f"bubblewrap does not start here: {said.strip()[:100]}")
+            raise Cannot(f"bubblewrap does not start here: {output.strip()[:100]}")
 
     async def start(self) -> MiniBox:
         """Makes a folder: the sandbox itself is started anew by each command."""
@@ -39,7 +40,7 @@ class Arm:
     async def copy(self) -> MiniBox:
         """It has no copies: `cp -a` into its working folder, as its user would."""
         environment = BubblewrapEnvironment(timeout=60)
-        argv = ["cp", "-a", f"{self._ground.repository}/.", str(environment.working_dir)]
+        argv = ["cp", "-a", f"{self._workload.repository}/.", str(environment.working_dir)]
         subprocess.run(argv, check=True)
         return MiniBox(environment)
 

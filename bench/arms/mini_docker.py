@@ -10,11 +10,9 @@ os.environ.setdefault("MSWEA_SILENT_STARTUP", "1")
 
 from minisweagent.environments.docker import DockerEnvironment
 
-from ..ground import AT, Ground
+from .. import containers
+from ..workload import AT, Workload
 from .arm import Cannot
-from .docker_cli import remove_labelled
-
-LABEL = "mini"
 
 
 class MiniBox:
@@ -40,16 +38,16 @@ async def write_by_command(box, path: str, content: bytes) -> None:
     if len(content) > 90_000:
         raise Cannot("its only way to write is a command line, which takes 128 KB")
     coded = base64.b64encode(content).decode()
-    code, said = await box.run(f"echo {coded} | base64 -d > {shlex.quote(path)}")
-    assert code == 0, said
+    code, output = await box.run(f"echo {coded} | base64 -d > {shlex.quote(path)}")
+    assert code == 0, output
 
 
 class Arm:
     blocking = True
     idle = 20
 
-    async def open(self, ground: Ground) -> None:
-        self._ground = ground
+    async def open(self, workload: Workload) -> None:
+        self._workload = workload
 
     async def start(self) -> MiniBox:
         return await self.copy()
@@ -58,16 +56,20 @@ class Arm:
         """`bash -c` instead of its `bash -lc`: a login shell's profile is not what is measured."""
         return MiniBox(
             DockerEnvironment(
-                image=self._ground.prepared,
+                image=self._workload.prepared,
                 cwd=AT,
                 timeout=60,
-                run_args=["--rm", "--network=none", f"--label=winnow-bench={LABEL}"],
+                run_args=[
+                    "--rm",
+                    "--network=none",
+                    *containers.label_options(self._workload.run, "mini-docker"),
+                ],
                 interpreter=["bash", "-c"],
             )
         )
 
     async def settle(self) -> None:
-        remove_labelled(LABEL)
+        containers.remove(self._workload.run, "mini-docker")
 
     async def close(self) -> None:
-        remove_labelled(LABEL)
+        containers.remove(self._workload.run, "mini-docker")

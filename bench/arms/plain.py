@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..ground import COLUMNS, PATH, Ground
+from ..workload import PATH, Workload
 
 ENV = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/tmp"}
 
@@ -40,15 +40,18 @@ class Arm:
     blocking = True
     idle = 1000
 
-    async def open(self, ground: Ground) -> None:
-        self._ground = ground
-        self._tree = ground.folder / "plain"
-        shutil.copytree(ground.repository, self._tree, symlinks=True)
+    async def open(self, workload: Workload) -> None:
+        self._workload = workload
+        self._tree = workload.folder / "plain"
+        shutil.copytree(workload.repository, self._tree, symlinks=True)
         self._columns: list[PlainBox] = []
+        self._processes: list[subprocess.Popen] = []
 
     async def start(self) -> PlainBox:
         """A process that waits: the least that could be called a running sandbox."""
-        return PlainBox(self._tree, subprocess.Popen(["sleep", "1000000"], env=ENV, cwd=self._tree))
+        process = subprocess.Popen(["sleep", "1000000"], env=ENV, cwd=self._tree)
+        self._processes.append(process)
+        return PlainBox(self._tree, process)
 
     async def copy(self) -> PlainBox:
         """The one working tree, reset: the cheapest way to a clean tree without isolation; nothing runs beside it."""
@@ -58,9 +61,9 @@ class Arm:
 
     async def columns(self) -> list[PlainBox]:
         """One tree for each patch, copied before anything is measured: the floor is its processes alone."""
-        while len(self._columns) < COLUMNS:
-            folder = self._ground.folder / f"column-{len(self._columns)}"
-            shutil.copytree(self._ground.repository, folder, symlinks=True)
+        while len(self._columns) < self._workload.size.columns:
+            folder = self._workload.folder / f"column-{len(self._columns)}"
+            shutil.copytree(self._workload.repository, folder, symlinks=True)
             self._columns.append(PlainBox(folder))
         return self._columns
 
@@ -68,4 +71,6 @@ class Arm:
         pass
 
     async def close(self) -> None:
-        pass
+        for process in self._processes:
+            process.kill()  # no error where it has ended
+            process.wait()

@@ -11,12 +11,10 @@ from swerex.deployment.docker import DockerDeployment
 from swerex.runtime.abstract import BashAction, CreateBashSessionRequest, WriteFileRequest
 from swerex.utils.free_port import find_free_port
 
-from ..ground import AT, Ground
+from .. import containers
 from ..image import has_server
+from ..workload import AT, Workload
 from .arm import Cannot
-from .docker_cli import remove_labelled
-
-LABEL = "swe-rex"
 
 
 class RexBox:
@@ -39,11 +37,11 @@ class Arm:
     blocking = False
     idle = 10
 
-    async def open(self, ground: Ground) -> None:
+    async def open(self, workload: Workload) -> None:
         logging.disable(logging.CRITICAL)
-        if not has_server(ground):
+        if not has_server(workload):
             raise Cannot("its server is not in the image: the peers were missing when it was made")
-        self._ground = ground
+        self._workload = workload
 
     async def start(self) -> RexBox:
         return await self.copy()
@@ -52,11 +50,16 @@ class Arm:
         """With the host's network, a port each: no bridge is needed, and its `-p` does nothing then."""
         port = find_free_port()
         deployment = DockerDeployment(
-            image=self._ground.prepared,
+            image=self._workload.prepared,
             pull="never",
             port=port,
             startup_timeout=60,
-            docker_args=["--network=host", f"--label=winnow-bench={LABEL}", "-e", f"SWEREX_PORT={port}"],
+            docker_args=[
+                "--network=host",
+                *containers.label_options(self._workload.run, "swe-rex"),
+                "-e",
+                f"SWEREX_PORT={port}",
+            ],
         )
         await deployment.start()
         await deployment.runtime.create_session(CreateBashSessionRequest())
@@ -68,4 +71,4 @@ class Arm:
         pass
 
     async def close(self) -> None:
-        remove_labelled(LABEL)
+        containers.remove(self._workload.run, "swe-rex")

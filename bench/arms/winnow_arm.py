@@ -11,7 +11,7 @@ from sandbox import Backend, Limits, Root, Sandbox
 from selection import UNFIXED, Test, check_applies, run_matrix
 from selection.settings import Isolation
 
-from ..ground import AT, COLUMNS, PATCHED, PATH, TESTS, Ground, says, script, value_file
+from ..workload import AT, PATCHED, PATH, Workload, expected_output, script, value_file
 from .arm import Cannot
 
 
@@ -33,10 +33,10 @@ class WinnowArm:
     def __init__(self, idle: int) -> None:
         self.idle = idle
 
-    async def open_on(self, ground: Ground, backend: Backend, root: Root) -> None:
-        self._ground, self.backend = ground, backend
-        frozen = Path(ground.folder, f"frozen-{backend.name}")
-        snapshot = freeze(ground.repository, frozen, at=AT)
+    async def open_on(self, workload: Workload, backend: Backend, root: Root) -> None:
+        self._workload, self.backend = workload, backend
+        frozen = Path(workload.folder, f"frozen-{backend.name}")
+        snapshot = freeze(workload.repository, frozen, at=AT)
         recipe = Recipe(root=root, languages=("python",), env={"PATH": PATH})
         self._task = Task("bench", "nothing is wrong", snapshot, recipe)
         self._base = await self.backend.start(self._task.world(), name="base", limits=Limits())
@@ -52,12 +52,15 @@ class WinnowArm:
         return WinnowBox(await self._base.copy(f"copy-{self._number}"))
 
     async def matrix(self, fresh: bool) -> None:
-        """selection's own matrix: nine candidates and the unfixed code, ten tests. Raises where a cell is wrong."""
-        changed = {f"candidate-{n}": {PATCHED: value_file(n)} for n in range(1, COLUMNS)}
+        """selection's own matrix: candidates and the unfixed code, times tests. Raises where a cell is wrong."""
+        size = self._workload.size
+        changed = {f"candidate-{n}": {PATCHED: value_file(n)} for n in range(1, size.columns)}
         candidates = [
             Candidate(name, diff(self._task.snapshot.tree, files), None) for name, files in changed.items()
         ]
-        tests = [Test(f"test-{n}", Script("python3", script(self._ground.loops, n))) for n in range(TESTS)]
+        tests = [
+            Test(f"test-{n}", Script("python3", script(self._workload.loops, n))) for n in range(size.tests)
+        ]
         cells = await run_matrix(
             self._base,
             self._task,
@@ -65,13 +68,13 @@ class WinnowArm:
             tests,
             check_applies(self._task, candidates),
             timeout=60.0,
-            slots=asyncio.Semaphore(self._ground.width),
+            slots=asyncio.Semaphore(self._workload.width),
             isolation=self._isolation(fresh),
         )
         for value, column in enumerate((UNFIXED, *changed)):
-            for number in range(TESTS):
+            for number in range(size.tests):
                 seen = cells[column, f"test-{number}"]
-                assert seen.output == says(number, value), (column, number, seen)
+                assert seen.output == expected_output(number, value), (column, number, seen)
 
     def _isolation(self, fresh: bool) -> Isolation:
         """What executions share: selection's own choice is one copy for each candidate where copies are dear."""

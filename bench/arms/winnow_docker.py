@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox import DockerBackend, Image
 
-from ..ground import Ground
+from ..workload import Workload
 from .winnow_arm import WinnowArm
 
 
@@ -12,5 +12,5 @@ class Arm(WinnowArm):
     def __init__(self) -> None:
         super().__init__(idle=50)
 
-    async def open(self, ground: Ground) -> None:
-        await self.open_on(ground, DockerBackend("bench-docker"), Image(ground.image))
+    async def open(self, workload: Workload) -> None:
+        await self.open_on(workload, DockerBackend(workload.docker_run), Image(workload.image))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox import HostRoot, Limits, OverlayBackend
 
-from ..ground import Ground
+from ..workload import Workload
 from .winnow_arm import WinnowArm, WinnowBox
 
 
@@ -12,9 +12,9 @@ class Arm(WinnowArm):
     def __init__(self) -> None:
         super().__init__(idle=1000)
 
-    async def open(self, ground: Ground) -> None:
-        await self.open_on(ground, OverlayBackend("bench-overlay", ground.folder / "state"), HostRoot())
-        self._cold = OverlayBackend("bench-cold", ground.folder / "state", pool=0)
+    async def open(self, workload: Workload) -> None:
+        await self.open_on(workload, OverlayBackend(workload.overlay_run, workload.state), HostRoot())
+        self._cold = OverlayBackend(workload.cold_run, workload.state, pool=0)
 
     async def start_cold(self) -> WinnowBox:
         """A start that nothing was made ready for."""

@@ -1,15 +1,15 @@
-"""Ten patched copies of the prepared repository, one after another, each running a test; and git in a fresh copy."""
+"""Patched copies of the prepared repository, one after another, each running a test; and git in a fresh copy."""
 
 from __future__ import annotations
 
 import time
 
 from ..arms.arm import Arm
-from ..ground import PATCHED, Ground, value_file
+from ..workload import PATCHED, Workload, value_file
 from .figure import Figure, Goal, Samples, spent
 
 FIGURES = {
-    "copies": Figure("ten patched copies, a test in each", "s"),
+    "copies": Figure("{copies} patched copies, a test in each", "s"),
     "cpu": Figure("CPU of that", "s"),
     "git": Figure("first `git status` in a copy", "ms", 1e3),
 }
@@ -19,9 +19,9 @@ ROUNDS = 20
 TEST = 'python3 -B -c "from pkg.value import VALUE; print(VALUE)"'
 
 
-async def sample(arm: Arm, ground: Ground) -> Samples:
+async def sample(arm: Arm, workload: Workload) -> Samples:
     with spent() as total:
-        for value in range(1, 11):
+        for value in range(1, workload.size.copies + 1):
             box = await arm.copy()
             try:
                 await box.write(PATCHED, value_file(value).encode())

@@ -1,4 +1,4 @@
-"""What an idle sandbox holds of the machine's memory, and fifty started at once."""
+"""What an idle sandbox holds of the machine's memory, and how long many take that are started at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 
 from .. import machine
 from ..arms.arm import Arm, side_by_side
-from ..ground import Ground
+from ..workload import Workload
 from .figure import Figure, Goal, Samples
 
 FIGURES = {
-    "fifty": Figure("50 started at once", "s"),
+    "fifty": Figure("{at_once} started at once", "s"),
     "held": Figure("an idle one, by what the machine has less", "MB", 1e-6),
     "pss": Figure("an idle one, by its processes' shares (PSS)", "MB", 1e-6),
     "count": Figure("idle ones counted", ""),
@@ -19,20 +19,17 @@ FIGURES = {
 GOALS = (Goal("fifty", "overlay", 1.0), Goal("held", "overlay", 4 * 2**30 / 1000 / 1e6))
 ROUNDS = 3
 
-PATIENCE = 10.0
-"""Seconds that an engine's helper processes get to end after their containers."""
 
-
-async def sample(arm: Arm, ground: Ground) -> Samples:
+async def sample(arm: Arm, workload: Workload) -> Samples:
     if not arm.idle:
         reason = "between commands it has no process"
         return dict.fromkeys(FIGURES, reason)
     begun = time.perf_counter()
-    at_once = 10 if ground.quick else 50
+    at_once = workload.size.at_once
     boxes = await side_by_side(arm, [arm.start] * at_once, at_once)
     fifty = time.perf_counter() - begun
     await _close(arm, boxes)
-    count = min(arm.idle, 20) if ground.quick else arm.idle
+    count = min(arm.idle, workload.size.idle)
     await asyncio.sleep(1.0)
     before, processes = machine.available(), machine.processes()
     boxes = await side_by_side(arm, [arm.start] * count, 4)
@@ -41,7 +38,7 @@ async def sample(arm: Arm, ground: Ground) -> Samples:
     new = machine.processes() - processes
     shares = {pid: machine.proportional({pid}) for pid in new}
     await _close(arm, boxes)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + workload.size.helper_patience
     while new & machine.processes() and time.monotonic() < end:
         await asyncio.sleep(0.2)
     gone = new - machine.processes()  # what others started meanwhile and still runs is not ours

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from .. import machine
+from ..workload import Size
 
 Samples = Mapping[str, list[float] | str]
 """By figure: values in the figure's unit, or why there are none."""
@@ -15,11 +16,17 @@ Samples = Mapping[str, list[float] | str]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One column of numbers. scale: what a value (seconds, bytes) is multiplied with to be in `unit`."""
+    """One column of numbers. scale: what a value (seconds, bytes) is multiplied with to be in `unit`.
 
-    title: str
+    template: its title, in which fields of the run's size stand in braces.
+    """
+
+    template: str
     unit: str
     scale: float = 1.0
+
+    def title(self, size: Size) -> str:
+        return self.template.format_map(asdict(size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +55,14 @@ class Spent:
 
 @contextmanager
 def spent() -> Iterator[Spent]:
-    found, before = Spent(), machine.idle_rate()
+    total, before = Spent(), machine.idle_rate()
     cpu, wall = machine.cpu_seconds(), time.perf_counter()
-    yield found
-    found.wall = time.perf_counter() - wall
+    yield total
+    total.wall = time.perf_counter() - wall
     used = machine.cpu_seconds() - cpu
     time.sleep(0.2)  # what we left to the kernel and the engine is not others' work
     after = machine.idle_rate()
     if max(before, after) > BUSY:
-        found.cpu = "others kept the machine busy"
+        total.cpu = "others kept the machine busy"
     else:
-        found.cpu = [used - (before + after) / 2 * found.wall]
+        total.cpu = [used - (before + after) / 2 * total.wall]

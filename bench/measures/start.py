@@ -6,12 +6,12 @@ import asyncio
 import time
 
 from ..arms.arm import Arm
-from ..ground import Ground
+from ..workload import Workload
 from .figure import Figure, Goal, Samples
 
 FIGURES = {
     "start": Figure("start, one now and then", "ms", 1e3),
-    "cold": Figure("start, ten in a row, nothing made ready before", "ms", 1e3),
+    "cold": Figure("start, {starts} in a row, nothing made ready before", "ms", 1e3),
     "close": Figure("close", "ms", 1e3),
 }
 GOALS = (
@@ -26,9 +26,9 @@ PAUSE = 0.1
 """Seconds before each start that is measured alone: an arm that keeps some ready has had time to."""
 
 
-async def sample(arm: Arm, ground: Ground) -> Samples:
+async def sample(arm: Arm, workload: Workload) -> Samples:
     alone, cold, closing = [], [], []
-    for _ in range(3):
+    for _ in range(workload.size.single_starts):
         await asyncio.sleep(PAUSE)
         begun = time.perf_counter()
         box = await arm.start()
@@ -38,7 +38,7 @@ async def sample(arm: Arm, ground: Ground) -> Samples:
         closing.append(time.perf_counter() - started)
     boxes = []
     start = getattr(arm, "start_cold", arm.start)
-    for _ in range(3 if ground.quick else 10):
+    for _ in range(workload.size.starts):
         begun = time.perf_counter()
         boxes.append(await start())
         cold.append(time.perf_counter() - begun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..arms.arm import Arm, Cannot
-from ..ground import Ground
+from ..workload import Workload
 from .figure import Figure, Goal, Samples
 
 FIGURES = {
@@ -21,11 +21,14 @@ GOALS = (
 ROUNDS = 1000
 
 
-async def sample(arm: Arm, ground: Ground) -> Samples:
+async def sample(arm: Arm, workload: Workload) -> Samples:
     box = await arm.start()
-    found: dict[str, list[float] | str] = {}
+    samples: dict[str, list[float] | str] = {}
     try:
-        for name, size, times in (("10k", 10_000, 10), ("1m", 1_000_000, 5)):
+        for name, size, times in (
+            ("10k", 10_000, workload.size.writes),
+            ("1m", 1_000_000, workload.size.writes // 2),
+        ):
             content = b"0123456789" * (size // 10)
             taken = []
             try:
@@ -33,11 +36,11 @@ async def sample(arm: Arm, ground: Ground) -> Samples:
                     begun = time.perf_counter()
                     await box.write(f"{name}-{number}", content)
                     taken.append(time.perf_counter() - begun)
-                found[name] = taken
+                samples[name] = taken
                 code, output = await box.run(f"wc -c <{name}-0")
                 assert code == 0 and int(output) == size, (code, output)
             except Cannot as reason:
-                found[name] = str(reason)
+                samples[name] = str(reason)
     finally:
         await box.close()
-    return found
+    return samples
