@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from programs import needs
 from waiting import PATIENCE, wait_until
 
 HERE, ROOT = str(Path(__file__).parent), Path(__file__).parents[2]
@@ -21,9 +21,7 @@ START_TABLE, EXEC_TABLE, WRITE_TABLE = "start, one now and then", "`bash -c true
 LAST_START_TABLE = "close"
 LEFT_OUT = "left out: no time left"
 
-needs_docker_command = pytest.mark.skipif(
-    shutil.which("docker") is None, reason="the docker command is not installed (the bench's arms use it)"
-)
+needs_docker_command = needs("docker")  # the bench's own arms use it
 pytestmark = [pytest.mark.overlay, pytest.mark.timeout(6 * PATIENCE)]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from programs import program_path
 
 from store import Key, Part, Step, Store, open_store
 
@@ -48,7 +48,7 @@ def step() -> Callable[..., Step]:
 def own_mounts() -> tuple[str, ...]:
     """The beginning of a command that may mount what it likes, seen by nobody else."""
     command = ("unshare", "-rm")
-    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
+    if not program_path("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("mounting a disk of one's own needs Linux's unshare and user namespaces")
     return command
 

@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import json
-import shutil
 import subprocess
 import sys
 
 import pytest
+from programs import program_path
 
 from environments.reporter import _SOURCE, unittest_results
 
@@ -43,7 +43,7 @@ PYTHONS = ["python2.7", *(f"python3.{minor}" for minor in range(6, 15))]
 
 @pytest.mark.parametrize("name", [sys.executable, *PYTHONS])
 def test_what_unittest_was_told(tmp_path, name):
-    python = shutil.which(name)
+    python = name if name == sys.executable else program_path(name)
     if not python or subprocess.run([python, "-c", ""], capture_output=True).returncode:
         pytest.skip(f"there is no {name} here")
     (tmp_path / "test_case.py").write_text(TESTS.replace("\ndel Inner.__module__\n", ""))
