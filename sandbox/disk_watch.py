@@ -78,7 +78,8 @@ class Watched:
     _rests_until: float = 0.0
     _count_took: float = 0.0
     _stood_at: int = 0
-    _counting: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    _stops: int = 0
+    _checking: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     @property
     def line(self) -> str:
@@ -104,15 +105,19 @@ class DiskWatch:
         if watched is None:
             return await running
         self._begin(watched)
+        stops_before = watched._stops
         try:
             result = await running
         finally:
             watched._running = False
         if result.ended == "disk":
-            await self._settle(watched)
-        if result.ended not in ("exited", "timeout") or not await self._ended_over(watched):
+            async with watched._checking:  # whoever stopped it may still be at it
+                await self._settle(watched)
+        if result.ended not in ("exited", "timeout"):
             return result
-        await self._stop(watched)
+        # A look around may have stopped it just when the command ended by itself.
+        if not await self._ended_over(watched) and watched._stops == stops_before:
+            return result
         output = with_line(result.output, watched.line)
         return dataclasses.replace(result, exit_code=KILLED, ended="disk", output=output)
 
@@ -161,19 +166,18 @@ class DiskWatch:
     async def _look_at(self, watched: Watched) -> None:
         now = time.monotonic()
         if now >= watched._rests_until and (now >= watched._due or self._may_be_over(watched)):
-            if await self._is_over(watched):
-                await self._stop(watched)
+            await self._stop_if_over(watched)
         if not watched._running and not await asyncio.to_thread(watched.files.busy):
             if not watched._running:
                 self.forget(watched)
 
     async def _ended_over(self, watched: Watched) -> bool:
-        """Whether the sandbox is over its limit now that its command has ended."""
+        """Whether the sandbox is over its limit now that its command has ended; then it was stopped."""
         cheap = watched.files.disk is not None or watched._count_took <= DEAR
         if not cheap and time.monotonic() < watched._rests_until:
             return False
         try:
-            return await self._is_over(watched)
+            return await self._stop_if_over(watched)
         except (
             OSError,
             SandboxError,
@@ -198,23 +202,31 @@ class DiskWatch:
             self._disks[number] = _Disk()
         return self._disks[number].lost_now(folder)
 
+    async def _stop_if_over(self, watched: Watched) -> bool:
+        """Count the sandbox's files and stop it where they are too many; a second look waits for the first."""
+        async with watched._checking:
+            if not await self._is_over(watched):
+                return False
+            await self._stop(watched)
+            return True
+
     async def _is_over(self, watched: Watched) -> bool:
         """Count the sandbox's files."""
-        async with watched._counting:
-            disk = watched.files.disk
-            lost = self._lost(disk) if disk is not None else 0
-            began = time.monotonic()
-            used = await asyncio.to_thread(watched.files.count, watched._most)
-            now = time.monotonic()
-            over = used > watched._most
-            watched._used, watched._lost_then, watched._count_took = used, lost, now - began
-            watched._rests_until = now + max(REST * (now - began), 0.0 if disk is not None else SELDOM)
-            watched._due = now + max(UNASKED, UNASKED_REST * (now - began))
-            watched._stood_at = 0 if used <= watched.limit else min(used, watched._stood_at)
-            return over
+        disk = watched.files.disk
+        lost = self._lost(disk) if disk is not None else 0
+        began = time.monotonic()
+        used = await asyncio.to_thread(watched.files.count, watched._most)
+        now = time.monotonic()
+        over = used > watched._most
+        watched._used, watched._lost_then, watched._count_took = used, lost, now - began
+        watched._rests_until = now + max(REST * (now - began), 0.0 if disk is not None else SELDOM)
+        watched._due = now + max(UNASKED, UNASKED_REST * (now - began))
+        watched._stood_at = 0 if used <= watched.limit else min(used, watched._stood_at)
+        return over
 
     async def _stop(self, watched: Watched) -> None:
         """Kill everything in it."""
+        watched._stops += 1
         with contextlib.suppress(SandboxError):  # it died meanwhile
             await watched.stop("disk", watched.line)
         await self._settle(watched)

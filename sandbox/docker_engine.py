@@ -46,7 +46,7 @@ from .without import checked, limits_without, timeout_without
 REPLAYED_BYTES = 8 << 20
 """Writes beyond this are no longer kept for replay: the copy commits instead."""
 
-DEATH_NEWS = 2.0
+DEATH_NEWS = 20.0
 """Seconds the engine gets to tell of a container's end."""
 
 OOM_BEFORE = 5.0

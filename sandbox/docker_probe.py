@@ -61,7 +61,7 @@ def _start_one(engine: Engine) -> str:
                 host_config=host,
             )["Id"]
             api.start(container)
-            code = api.wait(container, timeout=30)["StatusCode"]
+            code = api.wait(container, timeout=120)["StatusCode"]
             # The bare image has no program: the init's word that it found none (127) means that all else went well.
             wanted = 42 if engine.local else 127
             return "" if code == wanted else f"its command ended with exit code {code} instead of {wanted}"

@@ -17,7 +17,7 @@ from .frame import shown
 from .inside import wire
 from .protocol import CannotStart, DiskFull, NotThere, Result, SandboxDied, SandboxError
 
-GRACE = 10.0
+GRACE = 60.0
 """Seconds the server gets to answer after everything was killed; then the sandbox counts as dead."""
 
 FILE_TIME = 120.0

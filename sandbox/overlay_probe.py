@@ -37,7 +37,7 @@ async def _try(folder: Path) -> str:
     try:
         sandbox = await backend.start(World(), name="probe", limits=Limits())
         await sandbox.write("/tmp/probe", b"works")
-        return (await sandbox.run("cat /tmp/probe", timeout=30)).output
+        return (await sandbox.run("cat /tmp/probe", timeout=120)).output
     finally:
         await asyncio.shield(backend.close())
 

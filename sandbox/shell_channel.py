@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sandbox.frame import Capture, Frame
 from sandbox.protocol import DiskFull, NotThere, Result, SandboxDied, SandboxError
 
-GRACE = 10.0
+GRACE = 30.0
 """Seconds the shell gets to answer after everything else was killed; then the sandbox counts as dead."""
 
 FILE_TIME = 120.0

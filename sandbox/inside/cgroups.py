@@ -31,7 +31,7 @@ _LEAST_QUOTA = 1_000  # microseconds, the kernel's minimum
 _OUTSIDE = "winnow-outside"
 
 # Seconds. A killed process leaves its group when the kernel has freed its memory, which takes a moment for gigabytes.
-KILL_PATIENCE, REMOVE_PATIENCE = 10.0, 1.0
+KILL_PATIENCE, REMOVE_PATIENCE = 60.0, 10.0
 
 
 def name_of(run, folder):

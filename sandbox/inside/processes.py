@@ -5,7 +5,7 @@ import select
 import time
 from _signal import SIGCHLD, SIGKILL, SIGPIPE, SIGXFSZ, set_wakeup_fd, signal
 
-STUBBORN = 5.0
+STUBBORN = 30.0
 """Seconds for killed processes to be gone: then one hangs in the kernel."""
 
 EXPENDABLE = b"500"

@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import tempfile
 import time
-from pathlib import Path
+import types
 
 import pytest
+from waiting import PATIENCE, wait_until_async
 
-from sandbox import Result, SandboxDied
+from sandbox import Result, SandboxDied, disk_watch
 from sandbox.disk_count import written
 from sandbox.disk_watch import DEAR, DiskWatch, Watched, in_words
 
@@ -22,12 +22,14 @@ class Folder:
         folder.mkdir()
         self.folder, self.disk = folder, folder if disk else None
         self.counts = self.stops = 0
+        self.count_takes = 0.0
         self.left = False
         self.ended = asyncio.Event()
         self.watched = Watched(self, limit, self.stop)
 
     def count(self, enough):
         self.counts += 1
+        time.sleep(self.count_takes)
         return written([self.folder], enough)
 
     def busy(self):
@@ -53,14 +55,14 @@ class Folder:
         return Result(0, "output")
 
 
-@pytest.fixture
-def tmp_path(tmp_path):
-    """A disk on which nobody else gives space back just now: that may hide what was taken for a while."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
+@pytest.fixture(autouse=True)
+def own_disk(tmp_path, monkeypatch):
+    """A disk that nobody else uses: what others take would count, and what they give back may hide what was taken."""
+
+    def statvfs(folder):
+        return types.SimpleNamespace(f_bfree=(1 << 40) - written([tmp_path]), f_frsize=1, f_ffree=0)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
 
 
 @pytest.fixture
@@ -70,13 +72,19 @@ async def watch():
     await watch.close()
 
 
+@pytest.fixture
+def only_ends(monkeypatch):
+    """Nobody looks while a command runs: for what is seen at its end."""
+    monkeypatch.setattr(disk_watch, "TICK", 3600.0)
+
+
 async def test_little_is_counted_only_when_the_command_ends(watch, tmp_path):
     box = Folder(tmp_path / "box", limit=64 * MB)
     assert await watch.run(box.watched, box.command(MB, every=0.6)) == Result(0, "output")
     assert (box.counts, box.stops) == (1, 0)
 
 
-async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path):
+async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
     result = await watch.run(box.watched, box.command(6 * MB))
     assert (result.exit_code, result.ended) == (137, "disk")
@@ -84,8 +92,19 @@ async def test_too_much_at_once_is_seen_at_the_commands_end(watch, tmp_path):
     assert box.stops == 1
 
 
+async def test_one_excess_stops_a_sandbox_once(watch, tmp_path):
+    box = Folder(tmp_path / "box")
+    box.left, box.count_takes = (
+        True,
+        3 * disk_watch.TICK,
+    )  # looks around fall into the count at the command's end
+    assert (await watch.run(box.watched, box.command(6 * MB))).ended == "disk"
+    await asyncio.wait_for(watch._task, PATIENCE)
+    assert box.stops == 1
+
+
 @pytest.mark.parametrize("given_back", [6, 60])
-async def test_space_that_others_give_back_meanwhile_hides_nothing(watch, tmp_path, given_back):
+async def test_space_that_others_give_back_meanwhile_hides_nothing(watch, tmp_path, only_ends, given_back):
     box, others = Folder(tmp_path / "box"), tmp_path / "others"
     others.write_bytes(os.urandom(given_back * MB))
 
@@ -97,7 +116,7 @@ async def test_space_that_others_give_back_meanwhile_hides_nothing(watch, tmp_pa
     assert (await watch.run(box.watched, writes_while_others_delete())).ended == "disk"
 
 
-async def test_too_much_written_until_a_time_out_is_named_disk(watch, tmp_path):
+async def test_too_much_written_until_a_time_out_is_named_disk(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
 
     async def times_out(*sizes):
@@ -109,7 +128,7 @@ async def test_too_much_written_until_a_time_out_is_named_disk(watch, tmp_path):
     assert (result.exit_code, result.ended) == (137, "disk")
 
 
-async def test_what_a_killed_command_had_written_is_seen_at_the_next_ones_end(watch, tmp_path):
+async def test_what_a_killed_command_had_written_is_seen_at_the_next_ones_end(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
 
     async def out_of_memory():
@@ -122,26 +141,32 @@ async def test_what_a_killed_command_had_written_is_seen_at_the_next_ones_end(wa
 
 async def test_too_much_while_it_runs_is_the_commands_end(watch, tmp_path):
     box = Folder(tmp_path / "box")
-    result = await asyncio.wait_for(watch.run(box.watched, box.command(*[MB] * 500, every=0.05)), 30)
+    result = await watch.run(box.watched, box.command(*[MB] * 500, every=0.2))
     assert result.ended == "disk" and box.stops == 1
     assert written([box.folder]) < 40 * MB
 
 
 async def test_only_the_one_that_wrote_is_stopped(watch, tmp_path):
     guilty, other = Folder(tmp_path / "guilty"), Folder(tmp_path / "other")
-    running = asyncio.create_task(watch.run(other.watched, other.command(MB, MB, every=0.5)))
-    await watch.run(guilty.watched, guilty.command(*[MB] * 20, every=0.05))
+
+    async def runs_on_for_a_while():
+        other.write(MB)
+        await guilty.ended.wait()
+        return await other.command(MB, every=0.5)
+
+    running = asyncio.create_task(watch.run(other.watched, runs_on_for_a_while()))
+    await watch.run(guilty.watched, guilty.command(*[MB] * 500, every=0.2))
     assert await running == Result(0, "output")
     assert (guilty.stops, other.stops) == (1, 0)
 
 
-async def test_the_sum_of_many_commands_counts(watch, tmp_path):
+async def test_the_sum_of_many_commands_counts(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
     ends = [(await watch.run(box.watched, box.command(MB))).ended for _ in range(6)]
     assert ends[:3] == ["exited"] * 3 and "disk" in ends
 
 
-async def test_after_a_stop_it_may_read_and_delete_but_not_grow(watch, tmp_path):
+async def test_after_a_stop_it_may_read_and_delete_but_not_grow(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
     await watch.run(box.watched, box.command(8 * MB))
     assert (await watch.run(box.watched, box.command())).ended == "exited"
@@ -158,39 +183,46 @@ async def test_what_a_command_left_behind_is_watched_until_it_is_gone(watch, tmp
     box.left = True
     assert (await watch.run(box.watched, box.command())).ended == "exited"
     box.write(6 * MB)
-    await asyncio.wait_for(box.ended.wait(), 10)
+    await box.ended.wait()
     assert box.stops == 1
-    await asyncio.wait_for(watch._task, 10)
+    await watch._task
 
 
 async def test_nothing_runs_while_no_command_does(watch, tmp_path):
     box = Folder(tmp_path / "box")
     await watch.run(box.watched, box.command())
-    await asyncio.wait_for(watch._task, 10)
+    await watch._task
     assert (await watch.run(box.watched, box.command(6 * MB))).ended == "disk", "and it begins again"
 
 
-async def test_where_nobody_can_look_at_the_disk_files_are_counted_at_each_commands_end(watch, tmp_path):
+async def test_where_nobody_can_look_at_the_disk_files_are_counted_at_each_commands_end(
+    watch, tmp_path, monkeypatch, only_ends
+):
+    monkeypatch.setattr(disk_watch, "DEAR", 3600.0)
     box = Folder(tmp_path / "box", disk=False)
     ends = [(await watch.run(box.watched, box.command(3 * MB))).ended for _ in range(2)]
     assert ends == ["exited", "disk"]
 
 
-async def test_where_that_takes_the_engine_long_they_are_counted_seldom(watch, tmp_path):
+async def test_where_that_takes_the_engine_long_they_are_counted_seldom(
+    watch, tmp_path, monkeypatch, only_ends
+):
+    monkeypatch.setattr(disk_watch, "SELDOM", 3600.0)
     box = Folder(tmp_path / "box", disk=False)
-    count = box.count
-
-    def takes_long(enough):
-        time.sleep(2 * DEAR)
-        return count(enough)
-
-    box.count = takes_long
+    box.count_takes = 2 * DEAR
     ends = [(await watch.run(box.watched, box.command(3 * MB))).ended for _ in range(2)]
     assert ends == ["exited", "exited"] and box.counts == 1
-    assert (await watch.run(box.watched, box.command(*[1] * 50, every=0.2))).ended == "disk"
 
 
-async def test_a_sandbox_that_died_is_no_error(watch, tmp_path):
+async def test_where_that_takes_the_engine_long_they_are_counted_again_while_a_command_runs(watch, tmp_path):
+    box = Folder(tmp_path / "box", disk=False)
+    box.count_takes = 2 * DEAR
+    sizes = [3 * MB, *[1] * 5, 3 * MB, *[1] * 500]
+    assert (await watch.run(box.watched, box.command(*sizes, every=0.2))).ended == "disk"
+    assert box.counts > 1
+
+
+async def test_a_sandbox_that_died_is_no_error(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
 
     async def died(ended, line):
@@ -202,19 +234,20 @@ async def test_a_sandbox_that_died_is_no_error(watch, tmp_path):
 
 async def test_files_that_cannot_be_counted_now_are_counted_later(watch, tmp_path, monkeypatch):
     box = Folder(tmp_path / "box")
-    counted = box.count
+    counted, failures = box.count, []
 
     def fails(enough):
+        failures.append(enough)
         raise OSError("not now")
 
     box.count = fails
-    task = asyncio.create_task(watch.run(box.watched, box.command(6 * MB, *[1] * 100, every=0.1)))
-    await asyncio.sleep(0.6)
+    task = asyncio.create_task(watch.run(box.watched, box.command(6 * MB, *[1] * 1000, every=0.1)))
+    await wait_until_async(lambda: failures, "a count failed")
     box.count = counted
-    assert (await asyncio.wait_for(task, 20)).ended == "disk"
+    assert (await task).ended == "disk"
 
 
-async def test_an_error_of_its_own_is_not_silent(watch, tmp_path):
+async def test_an_error_of_its_own_is_not_silent(watch, tmp_path, only_ends):
     box = Folder(tmp_path / "box")
     box.count = lambda enough: 1 / 0
     with pytest.raises(ZeroDivisionError):
@@ -234,11 +267,12 @@ async def test_a_command_whose_files_cannot_be_counted_at_its_end_keeps_its_resu
 
     box.count = fails_once
     assert (await watch.run(box.watched, box.command(6 * MB))).ended == "exited"
-    await asyncio.wait_for(box.ended.wait(), 120)
+    await box.ended.wait()
     assert box.stops == 1, "what could not be counted then is counted later"
 
 
-async def test_a_count_costs_microseconds_and_is_one_a_command(watch, tmp_path):
+async def test_a_count_costs_microseconds_and_is_one_a_command(watch, tmp_path, monkeypatch):
+    monkeypatch.undo()  # looks at the real disk
     box = Folder(tmp_path / "box", limit=1 << 40)
     began = time.process_time()
     for _ in range(1000):
