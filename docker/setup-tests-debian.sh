@@ -12,11 +12,19 @@ tools=.venv/test-tools
 
 say() { printf 'tests: %s\n' "$*"; }
 
-# The programs that are missing here, of those that a way of bringing them is named for: "name package" a line.
+# Whether a program or a shared library is here.
+here() {
+    case "$1" in
+        *.so.*) PATH="$PATH:/sbin:/usr/sbin" ldconfig -p | grep -qF "$1" ;;
+        *) command -v "$1" >/dev/null 2>&1 || [ -x "$tools/usr/bin/$1" ] ;;
+    esac
+}
+
+# What is missing here, of all that is listed as brought in this way: "name package" a line.
 missing() {
     grep -v '^#' "$list" | while read -r program package brought; do
         [ "$brought" = "$1" ] || continue
-        command -v "$program" >/dev/null 2>&1 || [ -x "$tools/usr/bin/$program" ] || echo "$program $package"
+        here "$program" || echo "$program $package"
     done
 }
 
@@ -44,9 +52,8 @@ unpack_all() {
 
 command -v apt-get >/dev/null 2>&1 || exit 0
 [ -n "$(names installed)$(names unpacked)" ] || exit 0
-here=$(pwd)
 list=$(cd "$(dirname "$list")" && pwd)/test-programs.txt
-tools=$here/$tools
+tools=$(pwd)/$tools
 
 if [ -n "$(names installed)" ]; then
     if [ "$(id -u)" -eq 0 ]; then

@@ -1,5 +1,9 @@
-"""Fixtures of the docker tests: the real engine, a small root file system, and a look at what is left."""
+"""Fixtures of the docker tests: the real engine, a small root file system, and a look at what is left.
 
+And for all tests of sandboxes: processes that can be told from everybody else's.
+"""
+
+import contextlib
 import os
 import secrets
 import shutil
@@ -8,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import wait_until_async
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests and are imported by name
 
@@ -47,6 +52,40 @@ def docker_engine():
     yield engine
     leave_nothing(engine, CACHE_RUN)
     engine.close()
+
+
+class Marked:
+    """Processes of the whole machine that can be told by a word in their command line."""
+
+    def __init__(self) -> None:
+        self.word = f"9{secrets.randbelow(10**9):09d}"
+
+    @property
+    def sleep(self) -> str:
+        """A command that sleeps for ages and can be found."""
+        return f"sleep {self.word}"
+
+    def alive(self) -> list[int]:
+        found = []
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0") if entry.isdigit() else []
+                if self.word.encode() in words:
+                    found.append(int(entry))
+        return found
+
+    async def there(self, count: int = 1) -> None:
+        """Wait until so many of them run."""
+        await wait_until_async(lambda: len(self.alive()) >= count, f"{count} of the marked processes run")
+
+    async def gone(self) -> None:
+        """Wait until none is left."""
+        await wait_until_async(lambda: not self.alive(), "the marked processes are gone")
+
+
+@pytest.fixture
+def marked() -> Marked:
+    return Marked()
 
 
 @pytest.fixture

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import http.client
 import re
-import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-UNPACKED = Path(__file__).parents[2] / ".venv/test-tools/usr/bin/docker-registry"
-"""Where docker/setup-tests-debian.sh puts it."""
-
-
-def registry_program() -> str | None:
-    return shutil.which("docker-registry") or (str(UNPACKED) if UNPACKED.exists() else None)
+from waiting import wait_until
 
 
 class Registry:
@@ -26,26 +19,28 @@ class Registry:
 
     def __init__(self, program: str, folder: Path, storage: Path | None = None, extra: str = ""):
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.host = f"127.0.0.1:{self.port}"
         self.storage = storage or folder / "storage"
         config = folder / "config.yml"
         config.write_text(
-            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-            f"storage: {{filesystem: {{rootdirectory: {self.storage}}}}}\nhttp: {{addr: {self.host}}}\n{extra}"
+            f"version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {self.storage}}}}}\nhttp: {{addr: 127.0.0.1:0}}\n{extra}"
         )
-        with open(folder / "log", "wb") as log:
+        self._log = folder / "log"
+        with open(self._log, "wb") as log:
             self._process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
-        for _ in range(200):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        self.close()
-        raise RuntimeError((folder / "log").read_text())
+        try:
+            self.host = wait_until(self._address, "the registry listens")
+        except BaseException:
+            self.close()
+            raise
+        self.port = int(self.host.rpartition(":")[2])
+
+    def _address(self) -> str | None:
+        """Where it listens, once it does: the port is the kernel's choice."""
+        said = self._log.read_text()
+        assert self._process.poll() is None, said
+        found = re.search(r'listening on ([^"]+)"', said)
+        return found[1] if found else None
 
     def close(self) -> None:
         self._process.kill()
@@ -163,19 +158,19 @@ def cut(exchange: Exchange) -> bool:
 def stall(exchange: Exchange) -> bool:
     """Half of an answer, then nothing more until the test is over."""
     exchange.forward(half=True)
-    exchange.proxy.released.wait(120)
+    exchange.proxy.released.wait()
     return True
 
 
 def stays_away(exchange: Exchange) -> bool:
     """No answer at all until the test is over."""
-    exchange.proxy.released.wait(120)
+    exchange.proxy.released.wait()
     return True
 
 
 def waits(exchange: Exchange) -> bool:
     """The right answer, but only when the test says so."""
-    exchange.proxy.released.wait(120)
+    exchange.proxy.released.wait()
     return False
 
 

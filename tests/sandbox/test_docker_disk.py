@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from waiting import PATIENCE
 
 from sandbox import Limits, SandboxError, World, docker_disk
 from sandbox.docker_container import lacks
@@ -11,7 +12,7 @@ from sandbox.protocol import CannotStart, Image, RootFs
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("hardening")]
 MB = 1 << 20
-LIMITS = Limits(memory=256 * MB, disk=20 * MB, timeout=30)
+LIMITS = Limits(memory=256 * MB, disk=20 * MB, timeout=PATIENCE)
 FILL = "dd if=/dev/zero of={} bs=64k count={} 2>/dev/null"
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from sandbox import Limits, Place, World
 from sandbox.building import build
@@ -24,7 +26,7 @@ from sandbox.pulling import PullRules
 from sandbox.tarballs import add_tree, extract, fingerprint, streamed
 from sandbox.unpacking import HALF, UNPACKED, clean_half_unpacked, unpack
 
-SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
+SMALL = Limits(memory=256 << 20, processes=64, timeout=PATIENCE)
 docker = pytest.mark.docker
 
 
@@ -92,9 +94,12 @@ def test_a_missing_dockerfile_is_a_sentence(docker_engine, tmp_path):
 @docker
 def test_an_image_that_cannot_be_pulled_is_one_sentence(docker_engine, run_name):
     images = Images(run_name, rules=PullRules(tries=2, pause=0.01))
-    with pytest.raises(CannotStart) as said:
-        images.ready(docker_engine, Image("localhost:9/nobody/nothing:1"))
-    assert "localhost:9/nobody/nothing:1" in str(said.value) and "\n" not in str(said.value)
+    with socket.socket() as held:  # bound, not listening: nobody else can take the port
+        held.bind(("127.0.0.1", 0))
+        name = f"127.0.0.1:{held.getsockname()[1]}/nobody/nothing:1"
+        with pytest.raises(CannotStart) as said:
+            images.ready(docker_engine, Image(name))
+    assert name in str(said.value) and "\n" not in str(said.value)
     assert not isinstance(said.value, WrongRoot), "a registry that is not there is no fault of the user's"
     with pytest.raises(WrongRoot, match="no name of an image"):
         images.ready(docker_engine, Image("Not A Name"))

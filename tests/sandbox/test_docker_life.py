@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE, wait_until_async
 
 from sandbox import Limits, Place, SandboxDied, SandboxError, SandboxSealed, World
 from sandbox.docker_engine import DockerBackend
@@ -17,7 +17,7 @@ from sandbox.protocol import CannotStart, HostRoot, RootFs
 
 # Cleaning takes what any dead owner left: tests that clean must not run beside those that leave something on purpose.
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("clean")]
-SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
+SMALL = Limits(memory=256 << 20, processes=64, timeout=PATIENCE)
 
 
 def images_of(engine, run, repository):
@@ -136,10 +136,13 @@ async def test_a_pruned_layer_is_made_again(docker_backend, docker_engine, docke
     assert await sandbox.read("deep/file") == b"from the host"
 
 
-async def test_killed_from_outside_is_a_death_not_a_result(docker_backend, docker_engine, docker_world):
+async def test_killed_from_outside_is_a_death_not_a_result(
+    docker_backend, docker_engine, docker_world, marked, monkeypatch
+):
+    monkeypatch.setattr("sandbox.docker_engine.DEATH_NEWS", PATIENCE)
     sandbox = await docker_backend.start(docker_world, name="victim", limits=SMALL)
-    running = asyncio.create_task(sandbox.run("sleep 1000"))
-    await asyncio.sleep(0.3)
+    running = asyncio.create_task(sandbox.run(marked.sleep))
+    await marked.there()
     docker_engine.api.kill(sandbox.container)
     with pytest.raises(SandboxDied, match="killed from outside"):
         await running
@@ -161,11 +164,11 @@ async def test_a_command_that_kills_everything_it_can_ends_nothing_of_ours(docke
 
 
 async def test_close_ends_a_running_command_and_twice_is_no_error(
-    docker_backend, docker_engine, docker_world
+    docker_backend, docker_engine, docker_world, marked
 ):
     sandbox = await docker_backend.start(docker_world, name="busy", limits=SMALL)
-    running = asyncio.create_task(sandbox.run("trap '' TERM HUP; sleep 1000"))
-    await asyncio.sleep(0.3)
+    running = asyncio.create_task(sandbox.run(f"trap '' TERM HUP; {marked.sleep}"))
+    await marked.there()
     await asyncio.gather(sandbox.close(), sandbox.close())
     with pytest.raises(SandboxDied):
         await running
@@ -177,12 +180,12 @@ async def test_close_ends_a_running_command_and_twice_is_no_error(
 async def test_a_cancelled_start_leaves_nothing(docker_backend, docker_engine, docker_world, run_name):
     await docker_backend.start(docker_world, name="warm", limits=SMALL)
     cut = 0
-    for delay in (0.0, 0.02, 0.06, 0.12, 0.2):
+    for delay in (0.0, 0.001, 0.02, 0.06, 0.12, 0.2):
         starting = asyncio.create_task(docker_backend.start(docker_world, name="cut", limits=SMALL))
         await asyncio.sleep(delay)
         starting.cancel()
         try:
-            await (await starting).close()  # a quick engine has it started before the later cancellations
+            await (await starting).close()  # a quick engine has it started before all but the first two
         except asyncio.CancelledError:
             cut += 1
     assert cut >= 2
@@ -202,9 +205,8 @@ async def main():
     await sandbox.run("echo >state")
     await sandbox.copy("orphan")
     other = await backend.start(World(HostRoot()), name="orphan", limits=Limits())
-    stubborn = "trap '' TERM HUP INT; setsid sh -c \\"trap '' TERM HUP; sleep 1000\\" & sleep 1000"
-    running = asyncio.create_task(other.run(stubborn))
-    await asyncio.sleep(0.5)
+    stubborn = "trap '' TERM HUP INT; setsid sh -c \\"trap '' TERM HUP; {0}\\" & {0}"
+    running = asyncio.create_task(other.run(stubborn.format(sys.argv[2])))
     print("ready", flush=True)
     await running
 
@@ -212,13 +214,16 @@ asyncio.run(main())
 """
 
 
-async def test_containers_end_with_an_owner_that_was_killed_and_clean_takes_the_rest(docker_engine, run_name):
+async def test_containers_end_with_an_owner_that_was_killed_and_clean_takes_the_rest(
+    docker_engine, run_name, marked
+):
     owner = subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", OWNER, run_name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, run_name, marked.sleep], stdout=subprocess.PIPE, text=True
     )
     ours = {"label": [f"winnow.run={run_name}"]}
     try:
         assert await asyncio.to_thread(owner.stdout.readline) == "ready\n"
+        await marked.there(2)
         assert len(docker_engine.api.containers(filters=ours)) == 3
         assert len(docker_engine.api.images(filters=ours)) == 2
         with pytest.raises(SandboxError, match="still going"):
@@ -229,10 +234,9 @@ async def test_containers_end_with_an_owner_that_was_killed_and_clean_takes_the_
         owner.send_signal(signal.SIGKILL)
         owner.wait()
         owner.stdout.close()
-    deadline = time.monotonic() + 5
-    while docker_engine.api.containers(all=True, filters=ours):
-        assert time.monotonic() < deadline, "a container outlived its owner by five seconds"
-        await asyncio.sleep(0.1)
+    await wait_until_async(
+        lambda: not docker_engine.api.containers(all=True, filters=ours), "no container outlives its owner"
+    )
     said = clean_docker(engine=docker_engine)
     assert len([line for line in said if run_name in line]) == 2
     assert docker_engine.api.images(filters=ours) == []

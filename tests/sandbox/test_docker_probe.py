@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from programs import program_path
+from waiting import PATIENCE, wait_until
 
 from sandbox import HostRoot, Limits, Place, SandboxDied, World, probe_docker
 from sandbox.docker_client import connect
@@ -20,7 +21,7 @@ from sandbox.owner import lives, owner_label
 from sandbox.protocol import CannotStart, RootFs
 
 REPOSITORY = Path(__file__).parents[2]
-SMALL = Limits(memory=256 << 20, processes=64, timeout=30)
+SMALL = Limits(memory=256 << 20, processes=64, timeout=PATIENCE)
 docker = pytest.mark.docker
 
 
@@ -109,20 +110,13 @@ def test_an_owner_is_told_from_another_process_of_its_number():
     assert (
         lives(mine.replace("@", "@another-boot")) is None and lives("") is None and lives("elsewhere") is None
     )
-    child = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sleep", "1000"])
     label = owner_label(child.pid)
     assert lives(label) is True
     child.kill()
-    assert not wait_until(lambda: lives(label) is not False), "a zombie counts as dead"
+    wait_until(lambda: lives(label) is False, "a zombie counts as dead")
     child.wait()
     assert lives(label) is False
-
-
-def wait_until(still, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while still() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return still()
 
 
 def test_set_up_is_quick_where_all_is_there_and_never_fails_its_caller(tmp_path):
@@ -131,16 +125,12 @@ def test_set_up_is_quick_where_all_is_there_and_never_fails_its_caller(tmp_path)
     for program in ("sh", "uname", "id", "python3", "sleep"):
         (tmp_path / program).symlink_to(shutil.which(program))
     bare = {"PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none"}
-    seen = subprocess.run(
-        ["/bin/sh", script], env=bare, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    seen = subprocess.run(["/bin/sh", script], env=bare, cwd=tmp_path, capture_output=True, text=True)
     assert seen.returncode == 0 and "overlay sandboxes suffice" in seen.stdout
     # An apt that can install nothing.
     (tmp_path / "apt-get").write_text("#!/bin/sh\nexit 100\n")
     (tmp_path / "apt-get").chmod(0o755)
-    seen = subprocess.run(
-        ["/bin/sh", script], env=bare, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    seen = subprocess.run(["/bin/sh", script], env=bare, cwd=tmp_path, capture_output=True, text=True)
     assert seen.returncode == 0
     if os.geteuid() == 0:
         assert "could not be installed" in seen.stdout
@@ -156,7 +146,7 @@ def test_set_up_says_nothing_where_all_is_there():
 @pytest.fixture
 def own_engine(tmp_path, monkeypatch):
     """A second Docker engine that a test may kill. -> (start, kill)"""
-    if os.geteuid() != 0 or not shutil.which("dockerd"):
+    if os.geteuid() != 0 or not program_path("dockerd"):
         pytest.skip("starting a Docker engine takes root and dockerd")
     base = Path(f"/tmp/winnow-engine-{os.getpid()}")  # a socket's path may not be long
     base.mkdir()
@@ -171,18 +161,23 @@ def own_engine(tmp_path, monkeypatch):
             running.append(
                 subprocess.Popen(["dockerd", *options.split(), *none.split()], stdout=log, stderr=log)
             )
-        assert not wait_until(lambda: not answers(base / "d.sock"), 30), (base / "log").read_text()[-2000:]
+        try:
+            wait_until(lambda: answers(base / "d.sock"), "the engine answers")
+        except AssertionError:
+            print((base / "log").read_text()[-2000:])
+            raise
 
     def stop():
         engine = running.pop()
         engine.send_signal(signal.SIGTERM)
-        engine.wait(30)
+        engine.wait(PATIENCE)
 
     yield start, stop
     if running:
         stop()
     wait_until(
-        lambda: str(base) in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+        lambda: str(base) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout,
+        "no process of the engine is left",
     )
     for line in Path("/proc/mounts").read_text().splitlines()[::-1]:
         if str(base) in line:
@@ -202,7 +197,7 @@ def answers(path):
 
 @docker
 async def test_an_engine_that_is_restarted_is_a_death_and_a_new_start_works(
-    own_engine, docker_rootfs, tmp_path
+    own_engine, docker_rootfs, tmp_path, marked
 ):
     start, stop = own_engine
     await asyncio.to_thread(start)
@@ -212,8 +207,8 @@ async def test_an_engine_that_is_restarted_is_a_death_and_a_new_start_works(
     box = await backend.start(world, name="before", limits=SMALL)
     await box.run("echo >f")
     copy = await box.copy("copy")
-    running = asyncio.create_task(copy.run("sleep 1000"))
-    await asyncio.sleep(0.3)
+    running = asyncio.create_task(copy.run(marked.sleep))
+    await marked.there()
     await asyncio.to_thread(stop)
     with pytest.raises(SandboxDied):
         await running

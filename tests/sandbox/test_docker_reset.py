@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from time_outs import cut_off
 
 from sandbox import HostRoot, Limits, Place, SandboxDied, SandboxError, SandboxSealed, World
 from sandbox.docker_engine import DockerBackend
@@ -175,7 +176,7 @@ async def test_a_dead_container_is_the_next_ones_no_matter(parent, docker_engine
     sandbox = await parent.copy("turn", fresh=False)
     docker_engine.api.kill(sandbox._lent._sandbox.container)
     with pytest.raises(SandboxDied):
-        await sandbox.run("sleep 5")
+        await sandbox.run("sleep 1000")
     await sandbox.close()
     after, _ = await turn(parent, "cat patched")
     assert after.output == "by the candidate\n" and not after.reused
@@ -183,7 +184,11 @@ async def test_a_dead_container_is_the_next_ones_no_matter(parent, docker_engine
 
 async def test_a_time_out_is_no_reason_for_another_container(parent):
     sandbox = await parent.copy("turn", fresh=False)
-    assert (await sandbox.run("echo x >new; sleep 60", timeout=0.5)).ended == "timeout"
+    ended = await cut_off(
+        lambda timeout: sandbox.run("echo x >new; echo begun; sleep 1000", timeout=timeout),
+        lambda result: result.output,
+    )
+    assert (ended.ended, ended.output) == ("timeout", "begun\n")
     await sandbox.close()
     after, _ = await turn(parent, "ls; cat patched")
     assert after.output == "deep\nfile\npatched\nby the candidate\n" and after.reused

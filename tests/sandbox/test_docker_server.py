@@ -1,6 +1,5 @@
 """The exec server in containers: in whatever image, under its limits, and what becomes of it where it cannot be."""
 
-import asyncio
 import os
 import shutil
 import sys
@@ -8,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE, wait_until_async
 
 from sandbox import Dockerfile, HostRoot, Limits, World, docker_lines
 from sandbox.docker_bundle import NoBundle, bundle
@@ -18,7 +18,7 @@ from sandbox.protocol import RootFs
 from sandbox.shell_channel import ShellChannel
 
 pytestmark = pytest.mark.docker
-SMALL = Limits(memory=128 << 20, processes=32, timeout=30)
+SMALL = Limits(memory=128 << 20, processes=32, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -65,12 +65,14 @@ while True:
 """
 
 
-async def test_processes_left_behind_make_room(docker_backend):
+async def test_processes_left_behind_make_room(docker_backend, docker_engine):
     world = World(HostRoot(extra=(sys.base_prefix,)))
     box = await docker_backend.start(world, name="crowd", limits=SMALL)
     await box.write("/tmp/filler", FILLER.encode())
-    await box.run(f"{sys.base_prefix}/bin/python3 /tmp/filler & sleep 1")
-    await asyncio.sleep(0.5)
+    await box.run(f"{sys.base_prefix}/bin/python3 /tmp/filler &")
+    await wait_until_async(
+        lambda: len(docker_engine.api.top(box.container)["Processes"]) == SMALL.processes, "it is full"
+    )
     seen = await box.run("echo here")
     assert seen.output.startswith("[every process left behind") and seen.output.endswith("here\n")
     assert (await box.run("echo again; ls /tmp/filler")).output == "again\n/tmp/filler\n"

@@ -9,6 +9,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_until_async
 
 from sandbox import CannotStart, DiskFull, NotThere, SandboxDied, SandboxError, exec_channel
 from sandbox.exec_channel import ExecChannel, with_line
@@ -175,6 +176,7 @@ async def test_a_silent_server_is_a_death_after_its_grace(monkeypatch):
     async with Fake() as fake:
         with pytest.raises(SandboxDied, match="did not answer"):
             await fake.channel.run("true", timeout=0.1)
+        await wait_until_async(lambda: len(fake.received) > 1, "both requests arrived")
         assert [kind for kind, *_ in fake.received] == [wire.RUN, wire.KILL]
 
 
@@ -203,7 +205,7 @@ async def test_an_end_that_crosses_the_kill_is_the_commands_own():
 async def test_what_a_cancelled_request_still_says_is_passed_over():
     async with Fake(b"", lambda n: data(b"old")(n - 1) + data(b"new")(n)) as fake:
         running = asyncio.ensure_future(fake.channel.run("sleep 100", timeout=100))
-        await asyncio.sleep(0.1)
+        await wait_until_async(lambda: fake.received, "the request arrived")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -9,13 +9,15 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
+from time_outs import cut_off
+from waiting import PATIENCE, wait_until_async
 
 from sandbox import DiskFull, NotThere, SandboxDied, SandboxError
+from sandbox.disk_count import has_children
 from sandbox.docker_bundle import INSIDE, bundle
 from sandbox.exec_channel import ExecChannel
 from sandbox.inside import wire
@@ -51,7 +53,7 @@ async def opened(made, tmp_path, *, before=(), wrap=()):
         listener.setblocking(False)
         words = [word.replace(INSIDE, str(made.folder)) for word in made.arguments(str(path), "")]
         process = await asyncio.to_thread(subprocess.Popen, [*UNSHARE, *before, *BARE, *wrap, *words])
-        stream, _ = await asyncio.wait_for(loop.sock_accept(listener), 30)
+        stream, _ = await asyncio.wait_for(loop.sock_accept(listener), PATIENCE)
     channel = ExecChannel(
         lambda data: loop.sock_sendall(stream, data), lambda: loop.sock_recv(stream, 1 << 18)
     )
@@ -62,7 +64,7 @@ async def opened(made, tmp_path, *, before=(), wrap=()):
     finally:
         await channel.abandon()
         stream.close()
-        assert await asyncio.to_thread(process.wait, 20) is not None
+        assert await asyncio.to_thread(process.wait, PATIENCE) is not None
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ async def channel(made, tmp_path):
 
 
 async def run(channel, script, **more):
-    return await channel.run(script, **{"timeout": 30, "env": ENV, **more})
+    return await channel.run(script, **{"timeout": PATIENCE, "env": ENV, **more})
 
 
 def server_of(channel) -> int:
@@ -115,10 +117,18 @@ async def test_a_flood_takes_no_memory_on_either_side(channel):
     assert peak < 4 << 20 and most < 20_000
 
 
-async def test_output_comes_while_the_command_runs(channel):
+async def test_output_comes_while_the_command_runs(channel, monkeypatch):
     """What was printed before a death is not lost with the server."""
-    running = asyncio.ensure_future(run(channel, "echo last words; sleep 100"))
-    await asyncio.sleep(0.5)
+    heard, receive = bytearray(), channel._receive
+
+    async def receive_and_note():
+        data = await receive()
+        heard.extend(data)
+        return data
+
+    monkeypatch.setattr(channel, "_receive", receive_and_note)
+    running = asyncio.ensure_future(run(channel, "echo last words; sleep 1000"))
+    await wait_until_async(lambda: b"last words" in heard, "the output comes")
     os.kill(server_of(channel), 9)
     with pytest.raises(SandboxDied) as caught:
         await running
@@ -135,7 +145,7 @@ async def test_output_comes_while_the_command_runs(channel):
         ("kill -9 $PPID; exit 3", 3, ""),
         ("kill -STOP 1; kill -INT 1; kill -TERM 1; kill -CHLD 1; exit 4", 4, ""),
         ("kill -9 0", 137, ""),
-        ("(sleep 0.05; kill -9 -1) & sleep 20", 137, ""),
+        ("(sleep 0.05; kill -9 -1) & sleep 1000", 137, ""),
         ("ls /proc/self/fd", 0, "0\n1\n2\n3\n"),
         ("trap '' TERM; sh -c 'kill -TERM $$'; trap - TERM; sh -c 'kill -TERM $$'", 143, None),
         ("umask; cat /proc/self/oom_score_adj", 0, "0022\n500\n"),
@@ -182,8 +192,7 @@ async def test_more_children_left_behind_than_descriptors(made, tmp_path):
 
 async def test_no_zombie_stays(channel):
     await run(channel, "for i in 1 2 3 4 5 6 7 8 9; do (setsid sh -c 'sleep 0.0$i' &) ; done")
-    await asyncio.sleep(0.5)
-    assert "Z" not in (await run(channel, "cat /proc/[0-9]*/stat | sed 's/.*) //' | cut -c1")).output
+    await wait_until_async(lambda: not has_children(server_of(channel)), "the process table is empty")
 
 
 async def test_frames_in_the_output_are_text(channel):
@@ -241,14 +250,13 @@ async def test_a_server_that_was_starved_is_a_death_never_a_lie(channel):
         await run(channel, "true")
 
 
-async def test_the_end_of_the_stream_is_the_end_of_everything(made, tmp_path):
-    word = f"9{secrets.randbelow(10**9):09d}"
+async def test_the_end_of_the_stream_is_the_end_of_everything(made, tmp_path, marked):
     async with opened(made, tmp_path) as channel:
         await run(
-            channel, f"setsid nohup sleep {word} >/dev/null 2>&1 & trap '' HUP TERM; sleep {word} & echo"
+            channel, f"setsid nohup {marked.sleep} >/dev/null 2>&1 & trap '' HUP TERM; {marked.sleep} & echo"
         )
-    shown = await asyncio.to_thread(subprocess.check_output, ["ps", "-eo", "args"], text=True)
-    assert word not in shown
+        await marked.there(2)
+    assert marked.alive() == []
 
 
 def test_it_refuses_where_it_is_not_the_first_process(made):
@@ -262,14 +270,20 @@ def test_it_refuses_where_it_is_not_the_first_process(made):
     words[-1] += f"serve({theirs.fileno()}, {theirs.fileno()})"
     with ours, theirs:
         ended = subprocess.run(
-            [*words, str(Path(__file__).parents[2])], pass_fds=[theirs.fileno()], check=False, timeout=20
+            [*words, str(Path(__file__).parents[2])],
+            pass_fds=[theirs.fileno()],
+            check=False,
+            timeout=PATIENCE,
         )
         ((kind, _, fields),) = wire.Frames().feed(ours.recv(1000))
     assert ended.returncode == 97 and kind == wire.FAILED and b"namespace" in fields[1]
 
 
 async def test_a_time_out_kills_all_and_what_was_printed_stays(channel):
-    result = await run(channel, "echo part; trap '' TERM; setsid sleep 99 & sleep 98", timeout=0.5)
+    script = "trap '' TERM; setsid sleep 1000 & echo part; sleep 1000"
+    result = await cut_off(
+        lambda timeout: run(channel, script, timeout=timeout), lambda result: result.output
+    )
     assert (result.exit_code, result.ended, result.output) == (124, "timeout", "part\n")
     assert len((await run(channel, "echo /proc/[0-9]*")).output.split()) == 2
 
@@ -278,14 +292,14 @@ async def test_a_fork_bomb_is_ended_by_its_time_out(made, tmp_path):
     if os.geteuid() == 0:
         pytest.skip("root has no limit on processes but that of its control group: see the docker tests")
     async with opened(made, tmp_path, wrap=("prlimit", "--nproc=300")) as channel:
-        result = await run(channel, "b() { b | b & }; b; sleep 100", timeout=2)
+        result = await run(channel, "b() { b | b & }; b; exec sleep 1000", timeout=2)
         assert result.ended == "timeout"
         assert (await run(channel, "echo next")).output.endswith("next\n")
 
 
-async def test_a_stop_ends_the_command_with_its_reason(channel):
-    running = asyncio.ensure_future(run(channel, "printf begun; sleep 100"))
-    await asyncio.sleep(0.3)
+async def test_a_stop_ends_the_command_with_its_reason(channel, marked):
+    running = asyncio.ensure_future(run(channel, f"printf begun; {marked.sleep}"))
+    await marked.there()
     await channel.stop("disk", "[killed: too much]")
     result = await running
     assert (result.exit_code, result.ended, result.output) == (137, "disk", "begun\n[killed: too much]\n")
@@ -337,12 +351,9 @@ async def test_nothing_piles_up_in_the_server(channel, tmp_path):
     for _ in range(100):
         await everything()
     await channel.kill_all()
-    for _ in range(50):  # the last pipe is closed when its end is seen, a moment after the processes are gone
-        if held()[0] <= files:
-            break
-        await asyncio.sleep(0.1)
-    after = held()
-    assert after[0] <= files and after[1] < pages + 256
+    # The last pipe is closed when its end is seen, a moment after the processes are gone.
+    await wait_until_async(lambda: held()[0] <= files, "as many descriptors as before")
+    assert held()[1] < pages + 256
 
 
 async def test_a_stop_that_crosses_the_end_changes_nothing(channel):
@@ -413,10 +424,9 @@ async def test_files_of_every_kind(channel, tmp_path):
 
 
 async def test_a_file_that_grows_is_read_as_far_as_it_went(channel, tmp_path):
-    await run(channel, f"(while cat /bin/sh; do :; done >{tmp_path}/growing) & sleep 0.3")
-    started = time.monotonic()
-    content = await channel.read(f"{tmp_path}/growing")
-    assert len(content) > 1000 and time.monotonic() - started < 60
+    growing = f"{tmp_path}/growing"
+    await run(channel, f"(while cat /bin/sh; do :; done >{growing}) & until [ -s {growing} ]; do :; done")
+    assert len(await channel.read(growing)) > 1000
     await channel.kill_all()
 
 

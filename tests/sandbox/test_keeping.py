@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from waiting import PATIENCE
 
 from sandbox import Limits, World, clean
 from sandbox.docker_engine import DockerBackend
@@ -108,7 +109,7 @@ def test_who_wants_what_is_being_pruned_waits_and_sees_that_it_is_gone(tmp_path)
         worker.start()
         assert not waited.wait(0.2)
         forget(tmp_path, kept)
-    worker.join(10)
+    worker.join(PATIENCE)
     assert waited.is_set() and not holds.known(kept)
     with alone(tmp_path, kept) as free:
         assert not free, "its lock is the one that others meet"
@@ -259,9 +260,9 @@ def test_pruners_and_users_at_once_never_meet(docker_engine, made, tmp_path):
     for thread in (*users, pruner):
         thread.start()
     for user in users:
-        user.join(120)
+        user.join()
     over.set()
-    pruner.join(30)
+    pruner.join()
     try:
         assert not failures
         prune_images(state, 0, docker_engine)

@@ -3,7 +3,6 @@
 import errno
 import platform
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from programs import missing_reason, program_path
+from waiting import PATIENCE
 
 from sandbox.inside import seccomp
 
@@ -93,7 +94,7 @@ def test_every_number_without_arguments(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), args=arguments)
 def test_calls_that_their_arguments_decide(machine, data, args):
     column = COLUMN[machine]
@@ -102,7 +103,7 @@ def test_calls_that_their_arguments_decide(machine, data, args):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(number=st.integers(0, 2**32 - 1), args=arguments)
 @example(number=471, args=[0] * 6)
 @example(number=0x40000000, args=[0] * 6)  # read, of x32
@@ -112,7 +113,7 @@ def test_any_number(machine, number, args):
     assert decided(machine, number, args) == expected(machine, number, args)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     number=st.integers(0, 600),
     architecture=st.integers(1, 2**32 - 1) | st.sampled_from([I386, ARM, X86_64, AARCH64]),
@@ -197,7 +198,7 @@ def child(code, *, filtered=True, **more):
         [sys.executable, "-c", PRELUDE + (INSTALL if filtered else "") + code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         **more,
     )
 
@@ -368,7 +369,8 @@ with tempfile.TemporaryDirectory() as folder:
     "personality of a debugger": "assert call('personality', 0x40000) == 0 and call('personality', 0xFFFFFFFF) == 0",
     "clocks and signals": """
 import signal, time
-signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 0.01); signal.pause()
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01); signal.pause(); signal.setitimer(signal.ITIMER_REAL, 0)
 time.clock_gettime(time.CLOCK_MONOTONIC); time.sleep(0.001); os.getrandom(4); os.pidfd_open(os.getpid())
 """,
 }
@@ -401,8 +403,8 @@ PROGRAMS = {
 @needs_table
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_go_on_working(program, tmp_path):
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
+    if program_path(program) is None:
+        pytest.skip(missing_reason(program))
     folder = tmp_path / "work"
     folder.mkdir()
     done = child(f"os.execvp('bash', ['bash', '-ec', {PROGRAMS[program]!r}])", cwd=folder)

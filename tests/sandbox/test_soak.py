@@ -7,9 +7,17 @@ import contextlib
 import random
 
 import pytest
+from waiting import PATIENCE
 
 from bench import soak as soaking
 from sandbox import Limits, World, probe_docker, probe_overlay
+
+pytestmark = pytest.mark.timeout(1800)  # hundreds of sandboxes
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    monkeypatch.setattr(soaking, "SETTLES", PATIENCE)
 
 
 def test_a_leak_would_be_named():
@@ -65,12 +73,12 @@ async def test_starts_cancelled_at_every_moment_end_and_harm_nobody(tmp_path):
             await asyncio.sleep(random.uniform(0.0005, 0.01))
             start.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await (await asyncio.wait_for(start, 60)).close()
+                await (await asyncio.wait_for(start, PATIENCE)).close()
 
     await asyncio.gather(*(worker() for _ in range(4)))
     last = await base.copy("used")
     assert (await last.run("echo alive")).output == "alive\n"
-    await asyncio.wait_for(backend.close(), 60)
+    await asyncio.wait_for(backend.close(), PATIENCE)
     assert list((tmp_path / "state").iterdir()) == []
 
 

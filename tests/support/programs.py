@@ -3,6 +3,7 @@
 `docker/test-programs.txt` lists them; the set-up scripts install what it says.
 """
 
+import ctypes
 import os
 import shutil
 import sys
@@ -25,10 +26,20 @@ PACKAGES = listed()
 
 
 def program_path(program: str) -> str | None:
-    """Where a listed program lies; None where it is not installed."""
+    """Where a listed program lies (a shared library: its name); None where it is not installed."""
     assert program in PACKAGES, f"{program} is not in {LIST.relative_to(CHECKOUT)}"
+    if ".so." in program:
+        return program if _loads(program) else None
     unpacked = UNPACKED / program
     return shutil.which(program) or (str(unpacked) if unpacked.exists() else None)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def missing_reason(program: str) -> str:

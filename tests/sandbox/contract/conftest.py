@@ -1,14 +1,12 @@
 """The contract: what every backend must do, run against each of them on the real kernel and the real engine."""
 
-import contextlib
-import os
 import secrets
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from waiting import PATIENCE
 
 from sandbox import HostRoot, Limits, Place, World, open_backend, probe_docker, probe_overlay
 
@@ -79,7 +77,7 @@ def world(source) -> World:
 
 @pytest.fixture(scope="module")
 def limits() -> Limits:
-    return Limits(memory=1 << 30, timeout=60.0)
+    return Limits(memory=1 << 30, timeout=PATIENCE)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -101,45 +99,3 @@ async def sandbox(backend, world, limits):
 @pytest.fixture
 def python() -> str:
     return f"{sys.base_prefix}/bin/python3"
-
-
-class Marked:
-    """Processes of the whole machine that can be told by a word in their command line."""
-
-    def __init__(self) -> None:
-        self.word = f"9{secrets.randbelow(10**9):09d}"
-
-    @property
-    def sleep(self) -> str:
-        """A command that sleeps for ages and can be found."""
-        return f"sleep {self.word}"
-
-    def alive(self) -> list[int]:
-        found = []
-        for entry in os.listdir("/proc"):
-            with contextlib.suppress(OSError):
-                words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0") if entry.isdigit() else []
-                if self.word.encode() in words:
-                    found.append(int(entry))
-        return found
-
-    def there_within(self, seconds: float, count: int = 1) -> bool:
-        deadline = time.monotonic() + seconds
-        while len(self.alive()) < count:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
-
-    def gone_within(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.alive():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
-
-
-@pytest.fixture
-def marked() -> Marked:
-    return Marked()

@@ -17,22 +17,23 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from time_outs import cut_off
+from waiting import PATIENCE, wait_until_async
 
 from sandbox import DockerBackend, HostRoot, Limits, NotThere, OverlayBackend, Place, SandboxError, World
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("attacks"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),
 ]
 
 MB = 1 << 20
-SMALL = Limits(memory=64 * MB, processes=60, files=128, disk=20 * MB, output=100_000, timeout=30)
+SMALL = Limits(memory=64 * MB, processes=60, files=128, disk=20 * MB, output=100_000, timeout=PATIENCE)
 ROOMY = dataclasses.replace(SMALL, memory=1 << 30)
 WORLD = World(root=HostRoot(extra=(sys.base_prefix,)), workdir="/tmp")
 PYTHON = f"{sys.base_prefix}/bin/python3"
@@ -96,7 +97,7 @@ async def boxes(kind, state):
     await boxes.close()
 
 
-async def run(box, attack, *words, timeout=30):
+async def run(box, attack, *words, timeout=PATIENCE):
     # To a place that is the sandbox's own even where the host's root is open to it.
     program = f"/dev/shm/{attack}.py"
     await box.write(program, (Path(__file__).parent / f"attacks/{attack}.py").read_bytes())
@@ -104,8 +105,8 @@ async def run(box, attack, *words, timeout=30):
     return await box.run(command, timeout=timeout)
 
 
-async def succeeds(box, attack, *words, timeout=30):
-    return "SUCCEEDED" in (await run(box, attack, *words, timeout=timeout)).output
+async def succeeds(box, attack, *words):
+    return "SUCCEEDED" in (await run(box, attack, *words)).output
 
 
 async def stands(boxes, protection, attack, *words, besides=(), limits=SMALL):
@@ -131,11 +132,12 @@ async def test_more_processes_than_allowed(boxes):
     await stands(boxes, "processes", "fork_bomb", ROOMY.processes, limits=ROOMY)
 
 
-async def test_a_fork_bomb_ends_in_a_named_result_and_the_neighbours_go_on(boxes):
+async def test_a_fork_bomb_ends_in_a_named_result_and_the_neighbours_go_on(boxes, marked):
     box, neighbour = await boxes.get(limits=ROOMY), await boxes.fresh()
-    bombing = asyncio.create_task(box.run("b() { b | b & }; b & while :; do :; done", timeout=3))
-    await asyncio.sleep(1)
-    assert (await neighbour.run("echo fine", timeout=10)).output == "fine\n"
+    bomb = f"{marked.sleep} & b() {{ b | b & }}; b & while :; do :; done"
+    bombing = asyncio.create_task(box.run(bomb, timeout=3))
+    await wait_until_async(lambda: marked.alive() or bombing.done(), "the bomb is lit")
+    assert (await neighbour.run("echo fine")).output == "fine\n"
     ended = await bombing
     assert (ended.ended, ended.exit_code) in (("timeout", 124), ("exited", 2), ("memory", 137)), ended
     assert (await box.run("echo still here")).output == "still here\n"
@@ -172,15 +174,21 @@ async def test_a_memory_hog_is_named(boxes):
 
 
 async def test_more_processor_time_than_allowed(boxes):
-    quarter = dataclasses.replace(ROOMY, cpus=0.25)
+    tenth = dataclasses.replace(ROOMY, cpus=0.1)
 
-    async def cores(box):
-        return max([float((await run(box, "burn")).output) for _ in range(2)])
+    async def most_cores(box, tries):
+        """What it had when it had most. A loaded machine may give little for a while, to whoever may have more too."""
+        most = 0.0
+        for _ in range(tries):
+            most = max(most, float((await run(box, "burn")).output))
+            if most > 0.25:
+                break
+        return most
 
-    if await cores(await boxes.get(limits=quarter)) > 0.4:
+    if await most_cores(await boxes.get(limits=tenth), 2) > 0.25:
         assert await boxes.named("cpus")
         return
-    assert await cores(await boxes.get("cpus", limits=quarter)) > 0.4
+    assert await most_cores(await boxes.get("cpus", limits=tenth), 50) > 0.25
 
 
 async def test_more_open_files_than_allowed(boxes):
@@ -196,7 +204,8 @@ async def test_one_file_larger_than_the_disk_limit(boxes):
 @pytest.mark.parametrize("how", ["large", "small", "deep", "hidden", "deleted"])
 async def test_a_disk_filler_is_stopped_and_named(boxes, how):
     box, neighbour = await boxes.fresh(), await boxes.get()
-    result = await run(box, "disk_filler", how, "/tmp/filled", "200" if how != "small" else "60")
+    held = str(PATIENCE)  # the files that are deleted, until they are found
+    result = await run(box, "disk_filler", how, "/tmp/filled", "200" if how != "small" else "60", held)
     assert (result.ended, result.exit_code) == ("disk", 137), result
     assert result.output.startswith("begun\n")
     assert result.output.endswith("[killed: more than 20 MB of disk was written]\n")
@@ -209,7 +218,7 @@ async def test_a_disk_filler_is_stopped_and_named(boxes, how):
         assert (await run(box, "disk_filler", "one", "/tmp/again", "5")).output == "begun\nSUCCEEDED\n"
     await box.close()
     without = await boxes.get("disk")
-    assert await succeeds(without, "disk_filler", how, "/tmp/filled", "60")
+    assert await succeeds(without, "disk_filler", how, "/tmp/filled", "60", "0")
     await without.run("chmod -R u+rwx /tmp/filled; rm -rf /tmp/filled")
 
 
@@ -218,7 +227,9 @@ async def test_a_disk_filler_that_outlives_its_command_is_stopped(boxes, marked)
     started = await run(box, "disk_filler", "sleeper", "/tmp/filled", "300")
     assert started.ended == "exited"
     await box.run(f"{marked.sleep} >/dev/null 2>&1 &")
-    assert await asyncio.to_thread(marked.gone_within, 20), "it was left to write on"
+    await marked.there()
+    await box.write("/tmp/go", b"")
+    await marked.gone()  # it was not left to write on
     size = int((await box.run("du -sm /tmp/filled | cut -f1")).output)
     assert size < 200
     await box.close()
@@ -227,7 +238,7 @@ async def test_a_disk_filler_that_outlives_its_command_is_stopped(boxes, marked)
 async def test_a_full_tmp_and_a_full_home(boxes):
     box = await boxes.fresh()
     for folder in ("/tmp/x", "$HOME/x", "/dev/shm/x"):
-        result = await box.run(f"mkdir -p {folder}; cd {folder}; yes >one; yes >two; yes >three", timeout=30)
+        result = await box.run(f"mkdir -p {folder}; cd {folder}; yes >one; yes >two; yes >three")
         assert result.exit_code != 0 and result.ended in ("exited", "disk", "memory"), result
         after = await box.run(f"rm -rf {folder}; echo next")
         # What lies in /dev/shm is memory that no kill of a command gives back: then there may be none to go on with.
@@ -238,9 +249,8 @@ async def test_a_full_tmp_and_a_full_home(boxes):
 async def test_ten_gigabytes_of_output(boxes):
     box = await boxes.get()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
-    result = await box.run("head -c 10000000000 /dev/zero", timeout=20)
-    assert result.ended in ("exited", "timeout") and time.monotonic() - began < 40
+    result = await box.run("head -c 10000000000 /dev/zero", timeout=60)
+    assert result.ended in ("exited", "timeout")
     assert len(result.output) < SMALL.output + 200 and result.cut > 100 * MB
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10, "kept in Winnow's memory"
     assert (await box.run("echo next")).output == "next\n"
@@ -251,7 +261,10 @@ async def test_ten_gigabytes_of_output(boxes):
 
 async def test_a_daemon_that_ignores_signals_outlives_no_time_out(boxes, marked):
     box = await boxes.get()
-    result = await run(box, "stubborn", "60", marked.word, timeout=1)
+    result = await cut_off(
+        lambda timeout: run(box, "stubborn", "600", marked.word, timeout=timeout),
+        lambda result: result.output.count("partial") == 2,
+    )
     assert (result.ended, result.exit_code, result.output) == ("timeout", 124, "partial\n" * 2)
     assert marked.alive() == []
     without = await boxes.get("time")
@@ -351,7 +364,7 @@ async def test_signals_to_the_host(boxes, marked):
     try:
         box = await boxes.get()
         assert (await box.run(f"kill -9 {outside.pid}")).exit_code != 0
-        await box.run("kill -9 -1", timeout=5)
+        await box.run("kill -9 -1")
         assert outside.poll() is None
         assert (await box.run("echo still here")).output == "still here\n"
         # The exec server refuses to serve where its signals would reach others.
@@ -360,7 +373,7 @@ async def test_signals_to_the_host(boxes, marked):
         assert outside.poll() is None
         if boxes.kind == "docker":
             in_the_same_container_but_for_its_process_table(boxes, box, f"kill -9 {outside.pid}")
-            assert outside.wait(10) == -9, "the attack fails for another reason"
+            assert outside.wait(PATIENCE) == -9, "the attack fails for another reason"
     finally:
         outside.kill()
         outside.wait()
@@ -383,8 +396,8 @@ def in_the_same_container_but_for_its_process_table(boxes, box, command):
 async def test_neighbours(boxes, marked):
     box, neighbour = await boxes.get(), await boxes.fresh()
     await neighbour.run(f"echo secret >/tmp/secret; {marked.sleep} >/dev/null 2>&1 &")
-    assert marked.there_within(5)
-    await box.run("kill -9 -1; cat /tmp/secret", timeout=5)
+    await marked.there()
+    await box.run("kill -9 -1; cat /tmp/secret")
     assert len(marked.alive()) == 1
     assert (await box.run("cat /tmp/secret /proc/*/root/tmp/secret 2>/dev/null")).output == ""
     assert (await neighbour.run("cat /tmp/secret")).output == "secret\n"
@@ -511,10 +524,10 @@ async def test_who_a_sandbox_is_on_the_host(boxes, marked):
 
     async def owner(box):
         await box.run(f"{marked.sleep} >/dev/null 2>&1 &")
-        assert marked.there_within(5)
+        await marked.there()
         found = Path(f"/proc/{marked.alive()[0]}/status").read_text()
-        await box.run("kill -9 -1", timeout=5)
-        assert marked.gone_within(5)
+        await box.run("kill -9 -1")
+        await marked.gone()
         return int(next(line for line in found.splitlines() if line.startswith("Uid:")).split()[1])
 
     if boxes.user:

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 3); print('reached')"
+CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print('reached')"
 
 
 @contextlib.asynccontextmanager
@@ -48,6 +49,7 @@ async def test_a_world_may_ask_for_the_hosts_network(backend, world, limits, pyt
         async with listener() as (port, came):
             result = await sandbox.run(f'{python} -c "{CONNECT}" {port}')
             assert (result.exit_code, result.output) == (0, "reached\n")
+            await wait_until_async(lambda: came, "the server heard of its visitor")
             assert len(came) == 1
     finally:
         await sandbox.close()
@@ -74,6 +76,8 @@ async def test_a_copy_may_have_another_network(kind, backend, world, limits, pyt
                 result = await made.run(f'cat made; {python} -c "{CONNECT}" {port}')
                 assert result.output.startswith("made\n")
                 reached = "reached" in result.output
+                if reached:
+                    await wait_until_async(lambda: came, "the server heard of its visitor")
                 assert (reached, len(came)) == ((True, 1) if expected == "host" else (False, 0))
                 if kind == "overlay":  # docker's engine shows the host's name servers to all its containers
                     names = await made.run("test -s /etc/resolv.conf")

@@ -1,4 +1,7 @@
-"""Write to the disk. argv: how ("one", "large", "small", "deep", "hidden", "deleted", "sleeper"), folder, megabytes."""
+"""Write to the disk. argv: how ("one", "large", "small", "deep", "hidden", "deleted", "sleeper"), folder, megabytes.
+
+"deleted" holds its files open for as many seconds as a fourth word says. "sleeper" begins when /tmp/go is there.
+"""
 
 import os
 import sys
@@ -44,12 +47,14 @@ elif how == "deleted":
         name = write(str(number), MB, 10)
         held.append(open(name, "rb"))
         os.unlink(name)
-    time.sleep(4)  # for as long as it is held
+    time.sleep(float(sys.argv[4]))
 elif how == "sleeper":
     if os.fork():
         os._exit(0)
     os.setsid()
+    while not os.path.exists("/tmp/go"):
+        time.sleep(0.05)
     for number in range(0, size, 10):
-        time.sleep(0.2)
+        time.sleep(1)
         write(str(number), MB, 10)
 print("SUCCEEDED")
