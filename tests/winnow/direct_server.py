@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
-from typing import Any
-
 import toy
 from toy_server import ToyServer
 
@@ -23,31 +19,26 @@ for count in range(2, 13):
 class DirectServer(ToyServer):
     """patch: the text of a choice by (step, number of the choice from 0, messages).
 
-    bodies: of each request as it came. log: ("asked" or "answered", step), in the order in which it happened. most:
-    choices that are given at once. cached: tokens that a reply says came from a cache.
+    log: ("asked" or "answered", step), in the order in which it happened. most: choices that are given at once. cached:
+    tokens that a reply says came from a cache.
     """
 
     def __init__(self, patch, seconds: float = 0.0, most: int = 100, cached: int = 0):
         self._patch = patch
-        self.bodies: list[dict[str, Any]] = []
         self.log: list[tuple[str, str]] = []
         self._most, self._cached = most, cached
         super().__init__(seconds)
 
     def arrived(self, body, headers, path):
+        arrived = super().arrived(body, headers, path)
         with self.lock:
-            self.bodies.append(json.loads(json.dumps(body)))
-            step = {name.lower(): value for name, value in headers.items()}["x-winnow-step"]
-            self.log.append(("asked", step))
-        return super().arrived(body, headers, path)
+            self.log.append(("asked", body["step"]))
+        return arrived
 
-    def _reply(self, body):
-        time.sleep(self.seconds)
+    def said(self, body):
         with self.lock:
-            self.finished.append(body["step"])
             self.log.append(("answered", body["step"]))
-            self._sent.append(time.monotonic())
-        contents = [self._said(body, i) for i in range(min(body.get("n") or 1, self._most))]
+        contents = [self._choice(body, i) for i in range(min(body.get("n") or 1, self._most))]
         return {
             "contents": contents,
             "most_choices": self._most,
@@ -55,7 +46,7 @@ class DirectServer(ToyServer):
             "logprobs": {"YES": -0.2, "NO": -1.7},
         }
 
-    def _said(self, body, choice: int) -> str:
+    def _choice(self, body, choice: int) -> str:
         branch = body["step"].split("/")[1]
         if branch == "execution-free":
             return "YES"

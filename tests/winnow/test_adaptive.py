@@ -6,12 +6,12 @@ The model is the toy's, behind a real server that counts calls; what attempts ag
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 import toy
-from test_kill import _runs, alive, kill_after, outcome
+from kills import Kills, runs
+from test_kill import outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -41,7 +41,7 @@ def arguments(server: ToyServer, checkout: Path, *options: str) -> list[str]:
 def kept(home: Home) -> dict:
     """How many attempts the issue got, and why no more."""
     with open_store(home.store) as store:
-        [run] = _runs(home.store)
+        [run] = runs(home.store)
         [row] = store.results(run, store.task_names(run)[0], "attempts")
         return json.loads(row.body)
 
@@ -51,23 +51,23 @@ def attempts_of(ended: dict) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> tuple[dict, int, Path, Home]:
-    """(the outcome, the number of calls, the checkout, its home) of a run in which all agree."""
+def undisturbed(tmp_path_factory) -> tuple[dict, Path, Home]:
+    """(the outcome, the checkout, its home) of a run in which all agree."""
     folder = tmp_path_factory.mktemp("auto-undisturbed")
     checkout = toy.make_repository(folder / "repo")
     home = Home(folder / "home")
     with ToyServer(reply=agreeing) as server:
         done = home.run(*arguments(server, checkout, *AGREEMENT_ALONE))
         assert done.returncode == 0, done.stdout + done.stderr
-        return outcome(home.store), len(server.steps), checkout, home
+        return outcome(home.store), checkout, home
 
 
 def test_it_stops_where_they_agree_and_the_report_says_what_that_saved(undisturbed):
-    ended, _, _, home = undisturbed
+    ended, _, home = undisturbed
     # 2 that agree: 0.875, 4: 0.969, which is more than 0.95.
     assert attempts_of(ended) == [f"attempt-{i}" for i in range(1, 5)]
     assert kept(home) == {"made": 4, "most": 6, "why": "agreement"}
-    [run] = _runs(home.store)
+    [run] = runs(home.store)
     report = home.run("report", run)
     assert "4 of 6 made (33.3% saved" in report.stdout and "1 agreement" in report.stdout, report.stdout
     saved = json.loads(home.run("report", run, "--json").stdout)["saved"]
@@ -78,31 +78,25 @@ def test_it_stops_where_they_agree_and_the_report_says_what_that_saved(undisturb
 
 
 def test_killed_within_the_second_wave_it_makes_the_same_attempts(undisturbed, tmp_path):
-    expected, calls, checkout, _ = undisturbed
-    home, allowed = Home(tmp_path / "home"), calls
-    with ToyServer(seconds=0.05, reply=agreeing) as server:
-        process = home.start(*arguments(server, checkout, *AGREEMENT_ALONE))
-        while not any(step.startswith(("attempt-3/", "attempt-4/")) for step in list(server.steps)):
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.005)
-        in_flight = kill_after(process, server, len(server.steps) + 1, 0.05)
-        process.stdout.close()
-        process.stderr.close()
-        assert in_flight is not None
-        gone_by = time.monotonic() + 5
-        while (left := alive(home.folder)) and time.monotonic() < gone_by:
-            time.sleep(0.1)
-        assert not left
-        done = home.run("resume", *_runs(home.store))
+    expected, checkout, _ = undisturbed
+    home = Home(tmp_path / "home")
+    with ToyServer(reply=agreeing) as server:
+        kills = Kills(home, server)
+        second_wave = ("attempt-3/", "attempt-4/")
+        kills.at(
+            arguments(server, checkout, *AGREEMENT_ALONE),
+            lambda steps: sum(step.startswith(second_wave) for step in steps) >= 2,
+        )
+        done = home.run("resume", *runs(home.store))
         assert done.returncode == 0, done.stderr
         ended = outcome(home.store)
         assert attempts_of(ended) == attempts_of(expected)
         assert ended["steps"].keys() == expected["steps"].keys()
         assert ended == expected
-        assert calls <= len(server.steps) <= allowed + in_flight
+        kills.paid_once()
         # Once more: nothing is asked, nothing is made.
         before = len(server.steps)
-        assert home.run("resume", *_runs(home.store)).returncode == 0 and len(server.steps) == before
+        assert home.run("resume", *runs(home.store)).returncode == 0 and len(server.steps) == before
 
 
 def test_it_goes_on_where_they_do_not_agree_to_the_most(tmp_path):
@@ -139,7 +133,7 @@ def test_an_attempt_that_comes_late_changes_nothing_that_was_decided(tmp_path):
         first = outcome(home.store)
         assert first["endings"]["attempt-2"][:2] == ("model unreachable", False)
         server.hard = False
-        assert home.run("resume", *_runs(home.store)).returncode == 0
+        assert home.run("resume", *runs(home.store)).returncode == 0
         ended = outcome(home.store)
         assert ended["endings"]["attempt-2"][:2] == ("finished", True)
         assert kept(home) == {"made": 3, "most": 6, "why": "agreement"}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import toy_batch
+from kills import interrupt, runs
 from toy_server import ToyServer
+from waiting import PATIENCE, wait_until
 
 from store import open_store
 
@@ -171,30 +172,30 @@ def test_selections_and_the_dataset_are_part_of_the_runs_configuration(home, ser
 
 @pytest.mark.parametrize("calls", [0, 12])
 def test_ctrl_c_at_any_stage_keeps_what_was_in_flight(home, dataset, calls):
-    with ToyServer(seconds=0.2) as server:
+    """calls: how many have come by then; 0: the run is in the store, and no world is there yet."""
+    with ToyServer() as server:
+        server.hold(lambda steps: len(steps) >= calls)
         process = home.start(*words(server, dataset))
-        while len(server.steps) < calls or not home.store.exists():
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.01)
-        time.sleep(0.3)
-        os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        wait_until(
+            lambda: (server.held if calls else runs(home.store)) or process.poll() is not None,
+            "the moment of Ctrl-C",
+        )
+        interrupt(process, server)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130 and "Traceback" not in err, err
-        server.seconds = 0.0
-        for run in toy_batch.runs(home.store):
-            assert status(home, run)["status"] == "interrupted"
-            paid = len(server.steps)
-            assert sum(issue["calls"] for issue in status(home, run)["issues"].values()) == paid
-            assert home.run("resume", run).returncode == 0
-            assert len(server.steps) == len(set(server.steps)) * 2
+        [run] = toy_batch.runs(home.store)
+        assert status(home, run)["status"] == "interrupted"
+        paid = len(server.steps)
+        assert sum(issue["calls"] for issue in status(home, run)["issues"].values()) == paid
+        assert home.run("resume", run).returncode == 0
+        assert len(server.steps) == len(set(server.steps)) * 2
 
 
 def test_a_second_process_on_a_batch_is_refused_and_a_third_may_look(home, dataset):
-    with ToyServer(seconds=0.5) as server:
+    with ToyServer() as server:
+        server.hold()
         first = home.start(*words(server, dataset))
-        while not server.steps:
-            assert first.poll() is None, first.stderr.read()
-            time.sleep(0.02)
+        wait_until(lambda: server.held or first.poll() is not None, "the first call")
         [run] = toy_batch.runs(home.store)
         for more in ([], ["--budget", "9", "--redo", "cost limit"]):
             second = home.run("resume", run, *more)
@@ -202,7 +203,7 @@ def test_a_second_process_on_a_batch_is_refused_and_a_third_may_look(home, datas
         assert status(home, run)["status"] == "running"
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()
-        server.seconds = 0.0
+        server.go_on()
         assert home.run("resume", run).returncode == 0
         assert set(endings(home).values()) == {"patch chosen"}
 

@@ -12,16 +12,15 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_batch
+from kills import children, command_line, kill_at, state
 from toy_server import ToyServer
+from waiting import PATIENCE, wait_until
 from winnow_home import Home
 
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("batch"), pytest.mark.timeout(600)]
@@ -41,10 +40,13 @@ class Moody(ToyServer):
     """The toy's server, of whose calls every third misbehaves while it is stormy, each in another way."""
 
     stormy = False
+    _met = 0
 
     def arrived(self, body: dict[str, Any], headers: dict[str, str], path: str) -> tuple[int, Any]:
-        if self.stormy and len(self.steps) % 3 == 0:
-            self.next(STORM[len(self.steps) // 3 % len(STORM)])
+        with self.lock:
+            self._met += self.stormy
+            if self.stormy and self._met % 3 == 1:
+                self.next(STORM[self._met // 3 % len(STORM)])
         return super().arrived(body, headers, path)
 
 
@@ -109,22 +111,24 @@ def processes_of(home: Home) -> list[int]:
     return found
 
 
-@contextmanager
-def again_and_again(act: Callable[[], object], seconds: float) -> Iterator[None]:
-    """Do something every few moments, in a thread."""
-    over = threading.Event()
+def at_work(process: subprocess.Popen[str]) -> tuple[int, int] | None:
+    """(what starts the sandboxes of a run, one in which a command was stopped just now); None where none has a command.
 
-    def work() -> None:
-        while not over.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    Stopped, so that it cannot end before its sandbox is killed.
+    """
+    for launcher in children(process.pid):
+        if not command_line(launcher).startswith("winnow-sandbox"):
+            continue
+        for sandbox in children(launcher):
+            for command in children(sandbox):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(command, signal.SIGSTOP)
+                wait_until(
+                    lambda command=command: state(command)[0] in ("T", ""), "a command stops or has ended"
+                )
+                if state(command)[0]:
+                    return launcher, sandbox
+    return None
 
 
 def test_a_storm_at_the_server(night):
@@ -138,45 +142,24 @@ def test_a_storm_at_the_server(night):
 
 
 def test_sandboxes_and_what_starts_them_killed(night):
+    """In the middle of commands. Two kills in all: three at one step would be the step's own fault."""
     home = night.home("killed")
-    killed: list[int] = []
-    seen = 0
-
-    def kill_one() -> None:
-        """The oldest is what starts them all; the newest is somebody's sandbox. Never twice at one step, which would be
-        the step's own fault."""
-        nonlocal seen
-        alive, calls = sorted(processes_of(home)), len(night.server.steps)
-        if alive and calls >= seen + 3:
-            victim = alive[0] if len(killed) % 3 == 2 else alive[-1]
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-                killed.append(victim)
-                seen = calls
-
-    with again_and_again(kill_one, 0.1):
-        done = home.run(*night.words())
-    assert killed and "Traceback" not in done.stderr
+    process = home.start(*night.words())
+    wait_until(lambda: night.server.steps or process.poll() is not None, "the first call")
+    for of_all in (False, True):
+        launcher, sandbox = wait_until(lambda: at_work(process), "a command in a sandbox")
+        os.kill(launcher if of_all else sandbox, signal.SIGKILL)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in errors
     night.same_end(home)
 
 
 def test_kill_9_at_three_moments(night):
     home = night.home("kill-9")
-    night.server.seconds = 0.05
     words = night.words()
     for calls in (2, 9, 16):
-        process = home.start(*words)
-        while len(night.server.steps) < calls and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        kill_at(home, night.server, words, lambda steps, calls=calls: len(steps) >= calls)
         words = ["resume", toy_batch.runs(home.store)[0]]
-    gone_by = time.monotonic() + 5
-    while (left := processes_of(home)) and time.monotonic() < gone_by:
-        time.sleep(0.1)
-    assert not left, f"5 s after the kill there still were {left}"
-    night.server.seconds = 0.0
     night.same_end(home, kills=3)
 
 
@@ -191,17 +174,19 @@ def test_a_full_disk_and_room_again(night):
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
     try:
+        night.server.hold(lambda steps: len(steps) >= 3)
         process = home.start(*night.words())
-        while len(night.server.steps) < 3:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
+        wait_until(lambda: night.server.held or process.poll() is not None, "three calls")
         with filler.open("wb") as file:
             with contextlib.suppress(OSError):
                 while True:
                     file.write(b"\0" * 65536)
-        time.sleep(3)
+        night.server.go_on()
+        assert any("tried again" in line for line in iter(process.stdout.readline, "")), (
+            "nobody met the full disk"
+        )
         filler.unlink(missing_ok=True)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in errors
         night.same_end(home)
     finally:

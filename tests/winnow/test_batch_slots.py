@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from agent import together
 from sandbox import Limits, OverlayBackend, Place, World
@@ -66,7 +67,7 @@ async def test_holders_that_wait_for_more_are_let_past_one_issue_at_a_time(monke
                     with slots.busy():
                         await asyncio.sleep(0.001)
 
-    await asyncio.wait_for(asyncio.gather(*(issue(name) for name in "abcdef")), 20)
+    await asyncio.wait_for(asyncio.gather(*(issue(name) for name in "abcdef")), PATIENCE)
     assert slots.held == 0 and slots.peak <= 6
 
 
@@ -87,7 +88,7 @@ async def test_nobody_is_let_past_while_something_still_runs(monkeypatch):
     await asyncio.gather(first, second)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     most=st.integers(1, 4),
     plans=st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=4), min_size=1, max_size=8),
@@ -114,7 +115,7 @@ def test_any_nesting_of_any_issues_comes_to_an_end(most, plans, cancelled):
         for number in cancelled:
             if number < len(tasks):
                 tasks[number].cancel()
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
         assert (slots.held, slots.waiting, cpus.held, cpus.waiting) == (0, 0, 0, 0)
 
     before, batch_slots.STUCK = batch_slots.STUCK, 0.001

@@ -31,7 +31,7 @@ def build(tmp_path: Path, *words: str) -> subprocess.CompletedProcess:
     )
     command = [sys.executable, "-c", "from winnow.cli import main; main()", *words]
     env = {**os.environ, "WINNOW_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=env)
 
 
 @pytest.fixture(autouse=True)
@@ -59,5 +59,5 @@ def test_no_recipe_and_no_dataset_are_the_users_errors(tmp_path):
         "build",
         str(tmp_path / "no.jsonl"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -9,6 +9,9 @@ import pytest
 import toy_batch
 from toy_server import ToyServer
 
+# It takes from a Docker engine what any dead run left, and others' tests look for what theirs left.
+pytestmark = pytest.mark.xdist_group("clean")
+
 DAY = 86_400
 
 

@@ -54,7 +54,7 @@ def test_samples_share_their_prefix_and_their_requests(home, tmp_path):
     """Byte for byte the same beginning; the first request is answered before any other is asked; four in a request."""
     with DirectServer(sampled, seconds=0.05, cached=40) as server:
         said = solve(home, tmp_path, server, "--attempts", "11", "-o", "patches.choices=4")
-    asked = [body for body, step in zip(server.bodies, server.steps, strict=True) if "/patch/" in step]
+    asked = [body for body in server.requests if "/patch/" in body["step"]]
     assert sorted(body.get("n") or 1 for body in asked) == [1] * 3 + [3, 4, 4]
     prefixes = {json.dumps(body["messages"][:2], ensure_ascii=False).encode() for body in asked}
     assert len(prefixes) == 1 and toy.OLD.encode() in prefixes.pop().replace(b"\\", b"")
@@ -91,7 +91,7 @@ def test_temperatures_are_by_sample(home, tmp_path):
     words = ("--attempts", "7", "-o", "patches.temperatures=[0.0,0.8,0.8]", "-o", "patches.choices=3")
     with DirectServer(lambda step, choice, messages: edit(toy.RIGHT)) as server:
         solve(home, tmp_path, server, *words)
-    asked = [body for body, step in zip(server.bodies, server.steps, strict=True) if "/patch/" in step]
+    asked = [body for body in server.requests if "/patch/" in body["step"]]
     assert Counter((body["temperature"], body.get("n") or 1) for body in asked) == {
         (0.0, 3): 1,
         (0.8, 3): 1,
@@ -107,10 +107,10 @@ def test_a_failed_request_is_the_worlds_fault_and_is_asked_again(home, tmp_path)
         return edit(toy.RIGHT)
 
     class Server(DirectServer):
-        def _reply(self, body):
+        def said(self, body):
             if self.broken and body["step"].startswith("think-patches-3/"):
                 return refused
-            return super()._reply(body)
+            return super().said(body)
 
     words = (
         "--attempts",

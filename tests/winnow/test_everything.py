@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
 import toy
+from kills import Kills
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -61,13 +60,14 @@ def weighed(home: Home) -> tuple[str, dict[str, str], str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory) -> tuple[Path, Home, set[str]]:
+    """(the checkout, its home, what was asked for) of a run that nobody disturbs."""
     folder = tmp_path_factory.mktemp("everything")
     checkout, home = toy.make_repository(folder / "repo"), Home(folder / "home")
     with ToyServer(reply=reply) as server:
         done = home.run(*words(server, checkout))
         assert done.returncode == 0, done.stderr
-        return checkout, home, len(server.steps)
+        return checkout, home, set(server.steps)
 
 
 def test_every_kind_is_there_and_the_right_patch_is_chosen(undisturbed):
@@ -89,22 +89,16 @@ def test_every_kind_is_there_and_the_right_patch_is_chosen(undisturbed):
 
 @pytest.mark.parametrize("at", os.environ.get("WINNOW_KILLED_AT", "execution-free").split())
 def test_killed_in_the_middle_it_goes_on_and_comes_to_the_same_evidence(undisturbed, tmp_path, at):
-    checkout, whole, calls = undisturbed
+    checkout, whole, asked = undisturbed
     home = Home(tmp_path / "home")
     with ToyServer(reply=reply) as server:
-        process = home.start(*words(server, checkout))
-        while not any(step.split("/")[1] == at for step in server.steps):
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.005)
-        with server.lock:
-            os.killpg(process.pid, signal.SIGKILL)
-            asked = len(server.steps)
-        process.communicate()
+        kills = Kills(home, server)
+        kills.at(words(server, checkout), lambda steps: any(step.split("/")[1] == at for step in steps))
         with open_store(home.store) as store:
             [run] = [row.run for row in store.runs()]
-            kept = sum(step.kind == "ask" for step in store.steps(run))
         done = home.run("resume", run)
         assert done.returncode == 0, done.stderr
-        assert len(server.steps) == asked + calls - kept  # nothing that the journal has is asked again
+        kills.paid_once()
+        assert set(server.steps) == asked
     for kind in (("evidence", "all"), ("choice", "winnow")):
         assert weighed(home)[1][kind] == weighed(whole)[1][kind]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import toy
 from direct_server import DirectServer, edit
-from test_kill import _runs, kill_after, outcome
+from kills import Kills, asked_for, runs
+from test_kill import outcome
 from winnow_home import Home
 
 from store import open_store
@@ -64,11 +63,7 @@ def undisturbed(tmp_path_factory):
 
 def test_generations_are_shown_the_best_before_them(undisturbed):
     _, server, _, _ = undisturbed
-    asked = {
-        step: body["messages"]
-        for step, body in zip(server.steps, server.bodies, strict=True)
-        if "/patch/" in step
-    }
+    asked = {body["step"]: body["messages"] for body in server.requests if "/patch/" in body["step"]}
     assert sorted(asked) == [
         "attempt-3/patch/1",
         *(f"think-patches-{first}/patch/0" for first in (1, 3, 5)),
@@ -98,33 +93,24 @@ def test_nothing_is_gathered_twice(undisturbed):
 def test_killed_twice_in_its_second_generation_it_comes_to_the_same_end(undisturbed, tmp_path):
     """As the generation's first request arrives, and again while the generation is weighed."""
     expected, first, checkout, _ = undisturbed
-    home, allowed = Home(tmp_path / "home"), len(first.steps)
-    with DirectServer(evolving, seconds=0.1) as server:
-        words = arguments(server, checkout)
+    home = Home(tmp_path / "home")
+    with DirectServer(evolving) as server:
+        words, kills = arguments(server, checkout), Kills(home, server)
         for at in ("think-patches-3/patch/0", "weigh-generation-2/"):
-            process = home.start(*words)
-            while not any(step.startswith(at) for step in server.steps) and process.poll() is None:
-                time.sleep(0.005)
-            in_flight = kill_after(process, server, 0, 0.02)
-            process.stdout.close()
-            process.stderr.close()
-            assert in_flight is not None, f"it ended before it was killed at {at}"
-            allowed += in_flight
-            words = ["resume", _runs(home.store)[0]]
+            kills.at(words, asked_for(at))
+            words = ["resume", *runs(home.store)]
         done = home.run(*words)
         assert done.returncode == 0, done.stderr
+        kills.paid_once()
     ended = outcome(home.store)
     assert ended["steps"].keys() == expected["steps"].keys()
     assert ended == expected
-    assert len(first.steps) <= len(server.steps) <= allowed
 
     # What was asked is the same, byte for byte, whichever session asked it.
     def said(seen):
-        return Counter(
-            (step, json.dumps(body["messages"])) for step, body in zip(seen.steps, seen.bodies, strict=True)
-        )
+        return {(body["step"], json.dumps(body["messages"])) for body in seen.requests}
 
-    assert set(said(server)) == set(said(first))
+    assert said(server) == said(first)
 
 
 def test_choices_are_told_from_each_other_in_the_journal(undisturbed):
@@ -139,9 +125,5 @@ def test_choices_are_told_from_each_other_in_the_journal(undisturbed):
             ]
             assert [step.kind for step in steps] == ["given", "ask"][: 2 if number == 3 else 1]
             assert line.strip() in json.loads(steps[-1].answer)["choices"][0]["message"]["content"]
-    judged = [
-        body["messages"]
-        for step, body in zip(server.steps, server.bodies, strict=True)
-        if "/execution-free/" in step
-    ]
+    judged = [body["messages"] for body in server.requests if "/execution-free/" in body["step"]]
     assert any("what the attempt said" in json.dumps(messages) for messages in judged)

@@ -64,7 +64,7 @@ def test_every_small_k_and_the_last_one_are_shown(most):
     assert set(range(1, min(most, 10) + 1)) <= set(ks)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(issues, st.randoms())
 def test_figures_agree_with_each_other(some, chance):
     found = figures(some, resamples=50)

@@ -14,7 +14,7 @@ from winnow_home import Home
 
 from store import open_store
 
-pytestmark = [pytest.mark.overlay, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.overlay
 
 FEW = ("--attempts", "1", "-o", "selection.machine=off", "--sandbox", "overlay", "--price", "1,10")
 UNFIXED = "sandbox/regression/unfixed-"

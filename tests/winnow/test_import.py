@@ -198,7 +198,7 @@ COLUMNS = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), VALUES), max_size=4), st.binary(max_size=40))
 def test_no_row_and_no_bytes_are_a_crash(rows, junk):
     """Every row is a prediction, a bad row, or one that a later row took the place of."""

@@ -1,7 +1,7 @@
 """kill -9 of the whole process group at many points: the end is that of an undisturbed run, and nothing is paid twice.
 
-Calls are counted at the server, which lies outside of the killed group: at most the undisturbed number plus the calls
-in flight at each kill. Every resume may be killed again.
+Calls are counted at the server, which lies outside of the killed group: what the journal has is never asked for again,
+and what it has not was in flight at a kill. Every resume may be killed again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import toy
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from kills import Kills, alive, interrupt, runs
 from toy_server import ToyServer
+from waiting import PATIENCE, wait_until
 from winnow_home import Home
 
 from store import Step, open_store
@@ -61,159 +62,86 @@ def said(step: Step) -> object:
     return body if step.kind == "ask" else (body.get("exit_code"), body.get("ended"))
 
 
-def alive(home: Path) -> list[str]:
-    """Processes of sandboxes of this data folder."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            mounts = (folder / "mounts").read_text(errors="replace")
-        except OSError:
-            continue
-        if folder.name != str(os.getpid()) and (str(home) in line or f"{home}/" in mounts):
-            found.append(f"{folder.name} {line[:100]}")
-    return found
-
-
-def kill_after(process: subprocess.Popen, server: ToyServer, calls: int, seconds: float) -> int | None:
-    """Kill the group `seconds` after the server saw `calls` calls in all; the calls in flight then, None: it ended."""
-    while len(server.steps) < calls and process.poll() is None:
-        time.sleep(0.005)
-    time.sleep(seconds)
-    if process.poll() is not None:
-        return None
-    with server.lock:
-        os.killpg(process.pid, signal.SIGKILL)
-        # A reply that is on its way counts as in flight: the client may not have seen the whole of it.
-        in_flight = len(server.steps) - len(server.finished) + len(server.just_sent(0.1))
-    process.wait()
-    return in_flight
-
-
-def killed_again_and_again(
-    home: Home, server: ToyServer, words: list[str], more: tuple[int, ...], seconds: float, each=lambda: None
-) -> tuple[int, int]:
-    """Run to the end, killed each time after so many more calls (`more`) and resumed: (kills, calls in flight at them).
-
-    each: done after every kill, when nothing of the run is left.
-    """
-    kills = in_flight = 0
-    for calls in more:
-        process = home.start(*words)
-        lost = kill_after(process, server, len(server.steps) + calls, seconds)
-        process.stdout.close()
-        process.stderr.close()
-        if lost is None:
-            break
-        kills, in_flight = kills + 1, in_flight + lost
-        gone_by = time.monotonic() + 5
-        while (left := alive(home.folder)) and time.monotonic() < gone_by:
-            time.sleep(0.1)
-        assert not left
-        each()
-        words = ["resume", _runs(home.store)[0]]
-    done = home.run(*words)
-    assert done.returncode == 0, done.stderr
-    return kills, in_flight
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> tuple[dict, int, Path]:
-    """(the outcome, the number of calls, the checkout) of a run that nobody disturbs."""
+def undisturbed(tmp_path_factory) -> tuple[dict, float, Path]:
+    """(the outcome, the seconds, the checkout) of a run that nobody disturbs."""
     folder = tmp_path_factory.mktemp("undisturbed")
     checkout = toy.make_repository(folder / "repo")
     home = Home(folder / "home")
     with ToyServer() as server:
+        started = time.monotonic()
         done = home.run(*arguments(server, checkout))
         assert done.returncode == 0, done.stderr
-        return outcome(home.store), len(server.steps), checkout
+        return outcome(home.store), time.monotonic() - started, checkout
 
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize="WINNOW_KILLS" not in os.environ,
     database=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
 )
-@given(kills=st.lists(st.tuples(st.integers(0, 6), st.floats(0, 0.6)), min_size=1, max_size=3))
+@given(kills=st.lists(st.tuples(st.integers(0, 6), st.floats(0, 0.15)), min_size=1, max_size=3))
 def test_a_run_killed_anywhere_comes_to_the_same_end(undisturbed, tmp_path_factory, kills):
-    expected, calls, checkout = undisturbed
+    """kills: after how many more calls, and then after which share of the time that an undisturbed run takes."""
+    expected, whole, checkout = undisturbed
     home = Home(tmp_path_factory.mktemp("killed") / "home")
-    allowed = calls
     # Replies take a moment, so that kills meet calls in flight, of parallel attempts too.
     with ToyServer(seconds=0.05) as server:
-        words = arguments(server, checkout)
-        for more, seconds in kills:
+        words, killed = arguments(server, checkout), Kills(home, server)
+        for more, share in kills:
+            enough = len(server.steps) + more
             process = home.start(*words)
-            in_flight = kill_after(process, server, len(server.steps) + more, seconds)
-            process.stdout.close()
-            process.stderr.close()
-            if in_flight is None:
+            wait_until(
+                lambda enough=enough, process=process: (
+                    len(server.steps) >= enough or process.poll() is not None
+                ),
+                f"{enough} calls",
+            )
+            time.sleep(share * whole)
+            if process.poll() is not None:
+                process.communicate()
                 break
-            allowed += in_flight
-            print(f"killed after {len(server.steps)} calls, {in_flight} in flight")
-            gone_by = time.monotonic() + 5
-            while (left := alive(home.folder)) and time.monotonic() < gone_by:
-                time.sleep(0.1)
-            assert not left, f"5 s after the kill there still were {left}"
-            runs = _runs(home.store)
-            words = ["resume", runs[0]] if runs else arguments(server, checkout)
-        done = home.run(*(["resume", _runs(home.store)[0]] if _runs(home.store) else words))
+            killed.now(process)
+            print(f"killed after {len(server.steps)} calls")
+            words = ["resume", *runs(home.store)] if runs(home.store) else arguments(server, checkout)
+        done = home.run(*(["resume", *runs(home.store)] if runs(home.store) else words))
         assert done.returncode == 0, done.stderr
         ended = outcome(home.store)
         assert ended["steps"].keys() == expected["steps"].keys()
         assert ended == expected
-        print(f"{len(server.steps)} calls, {calls} undisturbed, {allowed} allowed")
-        assert calls <= len(server.steps) <= allowed
+        killed.paid_once()
         assert not alive(home.folder)
         assert not [p for p in (home.folder / "sandboxes").rglob("*") if p.is_file()]
 
 
-def _runs(store: Path) -> list[str]:
-    """The run, where the store has one with its task."""
-    if not store.exists():
-        return []
-    with sqlite3.connect(store) as db:
-        try:
-            return [
-                row[0] for row in db.execute("select runs.run from runs join tasks on tasks.run = runs.run")
-            ]
-        except sqlite3.OperationalError:
-            return []
-
-
 def test_a_second_process_on_the_same_run_is_refused(home, tmp_path):
     checkout = toy.make_repository(tmp_path / "repo")
-    with ToyServer(seconds=1.0) as server:
+    with ToyServer() as server:
+        server.hold()
         first = home.start(*arguments(server, checkout))
-        while not server.steps:
-            assert first.poll() is None, first.stderr.read()
-            time.sleep(0.05)
-        [run] = _runs(home.store)
+        wait_until(lambda: server.held or first.poll() is not None, "the first call")
+        [run] = runs(home.store)
         second = home.run("resume", run)
         assert second.returncode == 2 and str(first.pid) in second.stderr and "Traceback" not in second.stderr
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()
-        server.seconds = 0.0
+        server.go_on()
         assert home.run("resume", run).returncode == 0
 
 
 def test_ctrl_c_finishes_what_is_in_flight(home, tmp_path):
     checkout = toy.make_repository(tmp_path / "repo")
-    with ToyServer(seconds=0.5) as server:
+    with ToyServer() as server:
+        server.hold(lambda steps: len(steps) >= 3)
         first = home.start(*arguments(server, checkout))
-        while len(server.steps) < 3:
-            assert first.poll() is None, first.stderr.read()
-            time.sleep(0.01)
-        os.kill(first.pid, signal.SIGINT)
-        out, err = first.communicate(timeout=60)
+        wait_until(lambda: server.held or first.poll() is not None, "the third call")
+        interrupt(first, server)
+        _, err = first.communicate(timeout=PATIENCE)
         assert first.returncode == 130 and "resume" in err and "Traceback" not in err
         paid = len(server.steps)
         with sqlite3.connect(home.store) as db:
             [(kept,)] = db.execute("select count(*) from steps where kind = 'ask'")
         assert kept == paid
-        server.seconds = 0.0
-        assert home.run("resume", _runs(home.store)[0]).returncode == 0
+        assert home.run("resume", *runs(home.store)).returncode == 0
         assert len(server.steps) == len(set(server.steps))

@@ -7,6 +7,7 @@ import dataclasses
 import secrets
 
 import pytest
+from waiting import PATIENCE
 
 from agent import Candidate, Script
 from environments import Recipe, Task, diff, freeze
@@ -104,7 +105,7 @@ async def weigh(base, store, job, stop_after=None, seen=None):
     changed = check_applies(task, candidates)
     try:
         cells = await run_matrix(
-            top, task, candidates, tests, changed, timeout=20, slots=asyncio.Semaphore(2), done=done
+            top, task, candidates, tests, changed, timeout=PATIENCE, slots=asyncio.Semaphore(2), done=done
         )
     except Stop:
         cells = None

@@ -205,7 +205,7 @@ def test_the_command_writes_all_of_it_and_says_what_is_missing(tmp_path):
         "--html",
         "r.html",
     ]
-    done = subprocess.run([WINNOW, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([WINNOW, *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert 'No figure "Best@K' in " ".join(done.stdout.split())
     assert "](coverage.svg)" in (tmp_path / "f" / "r.md").read_text()

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from graded_run import RUN, Told, Try, converse, patch_of, write
+from waiting import PATIENCE
 from winnow_home import WINNOW
 
 from store import open_reader, open_store
@@ -34,32 +35,27 @@ def tail(file, *words, **more):
 
 
 def test_a_run_that_ended_is_shown_and_left(file):
-    said, errors = tail(file).communicate(timeout=60)
+    said, errors = tail(file).communicate(timeout=PATIENCE)
     assert (
         not errors
         and said.count("attempt-1  asked about") == 4
         and said.splitlines()[-1].endswith("finished")
     )
-    said, _ = tail(file, RUN[:9], "a__b-2", "-n", "1").communicate(timeout=60)
+    said, _ = tail(file, RUN[:9], "a__b-2", "-n", "1").communicate(timeout=PATIENCE)
     assert said.count("asked about") == 1 and "a__b-1" not in said
-    said, _ = tail(file, "-n", "0").communicate(timeout=60)
+    said, _ = tail(file, "-n", "0").communicate(timeout=PATIENCE)
     assert len(said.splitlines()) == 2
 
 
 def test_what_another_process_writes_is_told_once_and_then_the_end(file):
     with open_store(file) as store, store.lease(RUN):
         store.set_run(RUN, status="running", ended=None)
-        process = tail(file, "-n", "0")
-        lines, read = [], threading.Event()
-
-        def listen():
-            for line in process.stdout:
-                lines.append(line)
-                read.set()
-
-        listening = threading.Thread(target=listen)
+        process = tail(file, "-n", "1")
+        lines = []
+        listening = threading.Thread(target=lambda: lines.extend(process.stdout))
+        # It knows what is new from when it shows what there was: its second line.
+        lines += [process.stdout.readline(), process.stdout.readline()]
         listening.start()
-        assert read.wait(60)
 
         async def go_on():
             await converse(store, "a__b-1", "attempt-2", "agent", TURNS)
@@ -75,8 +71,8 @@ def test_what_another_process_writes_is_told_once_and_then_the_end(file):
 
         asyncio.run(go_on())
         store.set_run(RUN, status="finished", ended=3000.0)
-        process.wait(60)
-        listening.join(60)
+        process.wait(PATIENCE)
+        listening.join(PATIENCE)
     text = "".join(lines)
     assert text.count("attempt-2  asked about agent") == 2
     assert text.count("step limit  no more [bold] steps") == 1
@@ -86,26 +82,27 @@ def test_what_another_process_writes_is_told_once_and_then_the_end(file):
 def test_ctrl_c_ends_it_without_a_traceback_and_a_killed_run_is_interrupted(file):
     with open_store(file) as store:
         store.set_run(RUN, status="running", ended=None)
-        said, _ = tail(file).communicate(timeout=60)
+        said, _ = tail(file).communicate(timeout=PATIENCE)
         assert said.splitlines()[-1].endswith("interrupted")  # nobody holds its lease
         with store.lease(RUN):
-            process = tail(file, start_new_session=True)
-            assert process.stdout.readline()
+            process = tail(file, "-n", "1", start_new_session=True)
+            # With its second line it has begun to follow: Ctrl-C is its own to handle from then on.
+            assert process.stdout.readline() and process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE)
             assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("words", [["nothing-like-it"], [RUN, "no-such-task"]])
 def test_what_is_not_there_is_a_sentence(file, words):
-    said, errors = tail(file, *words).communicate(timeout=60)
+    said, errors = tail(file, *words).communicate(timeout=PATIENCE)
     assert errors.startswith("winnow: ") and len(errors.strip().splitlines()) == 1
 
 
 def test_an_empty_store_is_a_sentence(tmp_path):
     with open_store(tmp_path / "e.db"):
         pass
-    assert "there is no run yet" in tail(tmp_path / "e.db").communicate(timeout=60)[1]
+    assert "there is no run yet" in tail(tmp_path / "e.db").communicate(timeout=PATIENCE)[1]
 
 
 def test_steps_are_read_a_page_at_a_time(file):

@@ -6,7 +6,6 @@ Screenshots of the main pages, at two widths in both themes, are left in build/s
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +13,19 @@ from urllib.parse import urlsplit
 
 import pytest
 import viewed_run
+from programs import needs, program_path
 from viewed_run import OTHER, RUN, TASKS
+from waiting import PATIENCE
 
 from winnow.view.links import slug
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra dev)")
 expect = playwright_api.expect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here (apt-get install chromium)"),
-    pytest.mark.xdist_group("browser"),
-]
+LONGEST = 1000 * PATIENCE
+"""Milliseconds for a page, an action, or what is expected of a page."""
+expect.set_options(timeout=LONGEST)
+# Playwright's own node is linked with libatomic.
+pytestmark = [needs("chromium"), needs("libatomic.so.1"), pytest.mark.xdist_group("browser")]
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 WINNOW = str(Path(sys.executable).with_name("winnow"))
 ISSUE = f"/runs/{RUN}/issues/{slug(TASKS[0])}/"
@@ -60,7 +61,7 @@ class Server:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,9 @@ def server(file):
 def browser():
     with playwright_api.sync_playwright() as playwright:
         # The sandbox of chromium needs what containers often do not give; the pages are our own.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(
+            executable_path=program_path("chromium"), args=["--no-sandbox"], timeout=LONGEST
+        )
         yield opened
         opened.close()
 
@@ -94,6 +97,7 @@ def visit(browser):
 
     def page(width: int = 1280, theme: str = "light", expected: tuple[str, ...] = ()):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        context.set_default_timeout(LONGEST)
         contexts.append(context)
         opened = context.new_page()
 
@@ -265,19 +269,24 @@ def test_a_run_at_work_is_followed_without_a_reload(tmp_path, visit):
         assert writer.stdout.readline() == "leased\n"
         server = Server(file)
         page = visit()
+        page.add_init_script(NOTED)
         page.goto(f"{server.at}/runs/{RUN}/")
         page.evaluate("window.same = true")
         page.wait_for_selector("#progress:has-text('4 of 5 over')")
-        for said, seen in (
-            ("begin", "1 attempts"),
-            ("attempt", "29"),
-            ("end", "5 of 5 over"),
-            ("over", "5 of 5 over"),
+        page.wait_for_selector("html[data-followed]")
+        # The table is waited for too: a change that comes while it is being fetched may not be fetched itself.
+        for said, progress, row in (
+            ("begin", "1 attempts", ":has-text('attempts')"),
+            ("attempt", "29", ":has(td[data-value='2'])"),
+            ("end", "5 of 5 over", ":has-text('patch chosen')"),
         ):
             writer.stdin.write(f"{said}\n")
             writer.stdin.flush()
-            page.wait_for_selector(f"#progress:has-text('{seen}')")
-        page.wait_for_selector("#issues tr:has-text('waiting-5'):has-text('patch chosen')")
+            page.wait_for_selector(f"#progress:has-text('{progress}')")
+            page.wait_for_selector(f"#issues tr:has-text('waiting-5'){row}")
+        writer.stdin.write("over\n")
+        writer.stdin.flush()
+        page.wait_for_selector("html[data-over]")  # nothing is asked for any more, so the server may go
         assert page.evaluate("window.same") is True
         assert writer.stdout.readline() == "over\n"
     finally:
@@ -317,6 +326,12 @@ def test_an_export_is_the_same_pages_as_files(file, visit, tmp_path):
 
 
 LINKS = "[...document.querySelectorAll('a[href]')].map((a) => new URL(a.getAttribute('href'), document.baseURI).href)"
+
+NOTED = """
+addEventListener("htmx:sseMessage", () => { document.documentElement.dataset.followed = "" });
+addEventListener("htmx:sseClose", () => { document.documentElement.dataset.over = "" });
+"""
+"""Says in the page when the first news of a run has come, and when no more will."""
 
 WRITER = """
 import asyncio, sys, time

@@ -75,11 +75,11 @@ def test_the_best_of_each_phase_goes_on_and_execution_decides(undisturbed):
     home, server, done = undisturbed
     assert endings(home) == {"attempt-1": "finished", "attempt-2": "finished"}
     assert "Chosen: attempt-2" in done.stdout and "resolves 10 of 10" in done.stdout
-    localise = server.said("think-localise-1/localise/0")[0]
+    localise = server.prompt("think-localise-1/localise/0")[0]
     assert "Names are joined in one place." in localise and "The tests are wrong." not in localise
     assert toy.OLD in localise and toy.TESTS.strip() not in localise
     for number in (1, 2):
-        system, question = server.said(f"attempt-{number}/patch/0")
+        system, question = server.prompt(f"attempt-{number}/patch/0")
         assert (
             toy.OLD in system and "The slice drops the last name." in question and "shout is" not in question
         )
@@ -87,14 +87,14 @@ def test_the_best_of_each_phase_goes_on_and_execution_decides(undisturbed):
 
 def test_a_reply_that_names_no_file_goes_back_with_the_reason(undisturbed):
     _, server, _ = undisturbed
-    said = server.said("think-understand-1/understand/1")
+    said = server.prompt("think-understand-1/understand/1")
     assert "names no file of the repository" in said[-1]
 
 
 def test_a_judge_sees_the_step_that_it_judges(undisturbed):
     _, server, _ = undisturbed
-    assert "The tests are wrong." in server.said("think-understand-1/understand-judge/0")[0]
-    shown = server.said("think-localise-2/localise-judge/0")[0]
+    assert "The tests are wrong." in server.prompt("think-understand-1/understand-judge/0")[0]
+    shown = server.prompt("think-localise-2/localise-judge/0")[0]
     assert "shout is too loud." in shown and toy.OLD in shown
 
 
@@ -113,16 +113,14 @@ def test_with_nothing_usable_the_issues_files_and_the_patch_most_like_the_others
     with WayServer(useless) as server:
         done = home.run(*asked(server, checkout, "--attempts", "3"))
     assert done.returncode == 0, done.stderr
-    assert toy.OLD in server.said("attempt-1/patch/0")[0]
+    assert toy.OLD in server.prompt("attempt-1/patch/0")[0]
     assert "Chosen: attempt-3" in done.stdout and "like the 2 others on the mean" in " ".join(
         done.stdout.split()
     )
 
 
 def test_killed_in_the_second_phase_it_asks_the_same_again(undisturbed, tmp_path):
-    home, server, _ = undisturbed
+    home, _, _ = undisturbed
     checkout, killed = toy.make_repository(tmp_path / "repo"), Home(tmp_path / "home")
     kills = ["think-localise-1/localise/0"]
-    found, steps, in_flight = killed_and_resumed(killed, answer, lambda s: asked(s, checkout), kills)
-    assert found == outcome(home.store)
-    assert len(server.steps) <= len(steps) <= len(server.steps) + in_flight
+    assert killed_and_resumed(killed, answer, lambda s: asked(s, checkout), kills) == outcome(home.store)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import toy
+from programs import needs
 from small_image import remove_images, small_image, small_rootfs
 from toy_server import ToyServer
+from waiting import PATIENCE, wait_until
 
 from store import open_store
 
@@ -81,7 +81,7 @@ from names import join_names
 sys.exit(0 if join_names(["Ann", "Bob"]) == "Ann and Bob" else 2)
 """
 SETUP = """set -e; mkdir -p build; echo built >build/made.txt; echo at home >~/made.txt
-python3 -c "import urllib.request as u; print(u.urlopen('{url}', timeout=9).read().decode(), end='')" >build/fetched.txt
+python3 -c "import urllib.request as u; print(u.urlopen('{url}').read().decode(), end='')" >build/fetched.txt
 if touch /usr/made; then exit 7; fi
 """
 
@@ -326,9 +326,7 @@ NODE = {
 
 
 @pytest.mark.overlay
-@pytest.mark.skipif(
-    not shutil.which("node"), reason="node is not installed: its detection is tested without it"
-)
+@needs("node")
 def test_a_node_repository_with_what_its_package_json_says(home, tmp_path):
     for name, text in NODE.items():
         (tmp_path / "repo" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -394,7 +392,7 @@ def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_living_one(home, tm
 
     def waiting(step: str, messages: list[dict]) -> str:
         if step.endswith("testing/1"):  # the first test has run, so there is a sandbox
-            gate.wait(120)
+            gate.wait()
         return toy.reply(step, messages)
 
     with ToyServer(reply=waiting) as server:
@@ -404,9 +402,11 @@ def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_living_one(home, tm
         )  # fmt: skip
         try:
             doomed, living = home.start(*words), home.start(*words)
-            while server.steps.count("attempt-1/testing/1") < 2:
-                assert doomed.poll() is None and living.poll() is None
-                time.sleep(0.05)
+            wait_until(
+                lambda: server.steps.count("attempt-1/testing/1") == 2 or doomed.poll() is not None,
+                "both wait",
+            )
+            assert doomed.poll() is None and living.poll() is None
             os.killpg(doomed.pid, signal.SIGKILL)
             doomed.communicate()
             before = left(sandbox, home)
@@ -421,7 +421,7 @@ def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_living_one(home, tm
             assert refused.returncode == 2 and str(living.pid) in refused.stderr
             assert left(sandbox, home) == after
             gate.set()
-            out, err = living.communicate(timeout=120)
+            out, err = living.communicate(timeout=PATIENCE)
             assert living.returncode == 0, out + err
             assert left(sandbox, home) == {}
         finally:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import toy
-from test_kill import _runs, alive, kill_after, outcome
+from kills import Kills, asked_for, runs
+from test_kill import outcome
 from toy_server import ToyServer
 from winnow_home import Home
 
@@ -20,18 +20,14 @@ Answer = Callable[[str, dict[str, Any]], "dict[str, Any] | str"]
 
 
 class WayServer(ToyServer):
-    """A server that answers by `answer`, after `seconds`."""
+    """A server that answers by `answer`."""
 
-    def __init__(self, answer: Answer, seconds: float = 0.0):
+    def __init__(self, answer: Answer):
         self._by = answer
-        super().__init__(seconds)
+        super().__init__()
 
-    def _reply(self, body: dict[str, Any]) -> dict[str, Any]:
-        time.sleep(self.seconds)
+    def said(self, body: dict[str, Any]) -> dict[str, Any]:
         said = self._by(body["step"], body)
-        with self.lock:
-            self.finished.append(body["step"])
-            self._sent.append(time.monotonic())
         return {"cached": 0, **(said if isinstance(said, dict) else {"content": said})}
 
     def body(self, step: str) -> dict[str, Any]:
@@ -40,7 +36,7 @@ class WayServer(ToyServer):
             [found] = [body for body in self.requests if body["step"] == step]
         return found
 
-    def said(self, step: str) -> list[str]:
+    def prompt(self, step: str) -> list[str]:
         """The messages of the one request of this step."""
         return [message["content"] for message in self.body(step)["messages"]]
 
@@ -99,24 +95,15 @@ def endings(home: Home) -> dict[str, str]:
 
 
 def killed_and_resumed(
-    home: Home, answer: Answer, arguments: Callable[[ToyServer], list[str]], kills: list[str]
-) -> tuple[dict, list[str], int]:
-    """(outcome, steps asked for, calls in flight at kills) of a run killed at steps with each of `kills`."""
-    with WayServer(answer, seconds=0.05) as server:
-        command, in_flight = arguments(server), 0
-        for step in kills:
-            process = home.start(*command)
-            while not any(step in asked for asked in list(server.steps)) and process.poll() is None:
-                time.sleep(0.005)
-            assert process.poll() is None, f"it ended before {step}: {process.stderr.read()}"
-            in_flight += kill_after(process, server, 0, 0.0) or 0
-            process.stdout.close()
-            process.stderr.close()
-            gone_by = time.monotonic() + 5
-            while (left := alive(home.folder)) and time.monotonic() < gone_by:
-                time.sleep(0.05)
-            assert not left
-            command = ["resume", _runs(home.store)[0]]
+    home: Home, answer: Answer, arguments: Callable[[ToyServer], list[str]], at: list[str]
+) -> dict:
+    """The outcome of a run that is killed as soon as each of these steps (`at`) is asked for."""
+    with WayServer(answer) as server:
+        command, kills = arguments(server), Kills(home, server)
+        for step in at:
+            kills.at(command, asked_for(step))
+            command = ["resume", *runs(home.store)]
         done = home.run(*command)
         assert done.returncode == 0, done.stderr
-        return outcome(home.store), list(server.steps), in_flight
+        kills.paid_once()
+        return outcome(home.store)
