@@ -95,9 +95,20 @@ def host_binds(extra: tuple[str, ...]) -> list[tuple[str, str]]:
 
     Raises CannotStart for an extra path that is missing or would show a home or every mount.
     """
-    binds = [(path, path) for path in PROGRAMS if os.path.isdir(path) and not os.path.islink(path)]
-    binds += [(_checked(path), os.path.normpath(path)) for path in extra]
+    sources = {path: path for path in PROGRAMS if os.path.isdir(path) and not os.path.islink(path)}
+    for (
+        path
+    ) in extra:  # "/usr" where it is the home of the system's own Python, or one path twice: bound once
+        sources.setdefault(_place_of(path), _checked(path))
+    binds = [(source, target) for target, source in sources.items()]
     return sorted(binds, key=lambda bind: bind[1].count("/"))
+
+
+def _place_of(path: str) -> str:
+    """Where a path of the host is shown: itself, by the folder that a linked /bin, /lib ... stands for."""
+    path = os.path.normpath(path)
+    top = "/" + path.split("/")[1]
+    return os.path.realpath(top) + path.removeprefix(top) if top in PROGRAMS else path
 
 
 def whole_root() -> list[tuple[str, str]]:

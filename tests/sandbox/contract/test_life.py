@@ -259,6 +259,25 @@ async def test_places_inside_places_and_odd_paths(backend, limits, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "extra",
+    [
+        ("/usr",),  # the home of the system's own Python
+        ("/usr/", "/usr/lib"),
+        ("/bin", "/bin/"),  # a link, where /usr is merged
+        (sys.base_prefix, sys.base_prefix),
+        (f"{sys.base_prefix}/bin/..", sys.base_prefix),
+    ],
+    ids=str,
+)
+async def test_programs_that_are_shown_anyway_or_asked_for_twice(backend, limits, extra):
+    sandbox = await backend.start(World(root=HostRoot(extra=extra)), name="twice", limits=limits)
+    try:
+        assert (await sandbox.run("ls /usr/bin/env && echo there")).output.endswith("there\n")
+    finally:
+        await sandbox.close()
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"places": (Place(Path("/not/there"), "/x"),)},
