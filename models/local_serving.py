@@ -19,7 +19,12 @@ def main() -> None:
     said = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=_end_with_owner, daemon=True).start()
-    import xllamacpp
+    try:
+        import xllamacpp
+    except ImportError as error:  # installed, but a library of the system that it is linked with is not
+        reason = f"xllamacpp cannot be loaded ({error}); on Debian, apt-get install libgomp1 libstdc++6"
+        print(json.dumps({"error": reason}), file=said, flush=True)
+        os._exit(1)
 
     params = xllamacpp.CommonParams()
     params.model.path = asked["path"]

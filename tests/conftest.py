@@ -29,7 +29,8 @@ hypothesis.settings.load_profile("winnow")
 @pytest.fixture(scope="session")
 def tiny_gguf(tmp_path_factory):
     """A model file of random weights; tests that need it are skipped where the extra `local` is not installed."""
-    pytest.importorskip("xllamacpp", reason="the extra local is not installed")
+    reason = "the extra local, or libgomp.so.1 that it is linked with, is not installed"
+    pytest.importorskip("xllamacpp", reason=reason, exc_type=ImportError)
     pytest.importorskip("gguf", reason="gguf, which writes the model, is not installed")
     from tiny_gguf import write_tiny_gguf
 
