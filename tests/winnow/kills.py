@@ -99,22 +99,29 @@ def until_gone(processes: dict[int, str]) -> None:
 
 
 def kill(home: Home, server: ToyServer, process: subprocess.Popen[str]) -> None:
-    """Kill the process's group. In the end nothing of it is left; then the server answers again."""
+    """Kill the process's group. In the end nothing of it is left; then the server answers others."""
     everybody = family(process.pid)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     until_gone(everybody)
     wait_until(lambda: not alive(home.folder), f"no process of {home.folder} is left")
-    server.go_on()
+    server.drop()
 
 
-def kill_at(home: Home, server: ToyServer, words: Sequence[str], due: Callable[[list[str]], bool]) -> None:
-    """Start the command, and kill it as soon as what was asked for is `due`; that call is in flight then."""
+def start_until(
+    home: Home, server: ToyServer, words: Sequence[str], due: Callable[[list[str]], bool]
+) -> subprocess.Popen[str]:
+    """Start the command, and hold its calls back as soon as what was asked for is `due`: they are in flight then."""
     server.hold(due)
     process = home.start(*words)
     wait_until(lambda: server.held or process.poll() is not None, "the call at which the run is killed")
     assert process.poll() is None, f"it ended before it was killed: {process.communicate()}"
-    kill(home, server, process)
+    return process
+
+
+def kill_at(home: Home, server: ToyServer, words: Sequence[str], due: Callable[[list[str]], bool]) -> None:
+    """See `start_until`; then kill."""
+    kill(home, server, start_until(home, server, words, due))
 
 
 class Kills:
@@ -126,9 +133,13 @@ class Kills:
         self._kept: list[tuple[int, set[str]]] = []
 
     def at(self, words: Sequence[str], due: Callable[[list[str]], bool]) -> None:
-        """See `kill_at`."""
-        kill_at(self._home, self._server, words, due)
-        self._look()
+        """See `kill_at`. Only calls that are held back are in flight: what was answered is in the journal by then."""
+        before = len(self._server.finished)
+        process = start_until(self._home, self._server, words, due)
+        wait_until(
+            lambda: set(self._server.finished[before:]) <= self._in_journal(), "each reply is in the journal"
+        )
+        self.now(process)
 
     def now(self, process: subprocess.Popen[str]) -> None:
         """See `kill`."""

@@ -20,7 +20,7 @@ import pytest
 import toy_batch
 from kills import children, command_line, kill_at, state
 from toy_server import ToyServer
-from waiting import PATIENCE, wait_until
+from waiting import wait_until
 from winnow_home import Home
 
 pytestmark = [pytest.mark.overlay, pytest.mark.xdist_group("batch"), pytest.mark.timeout(600)]
@@ -149,7 +149,7 @@ def test_sandboxes_and_what_starts_them_killed(night):
     for of_all in (False, True):
         launcher, sandbox = wait_until(lambda: at_work(process), "a command in a sandbox")
         os.kill(launcher if of_all else sandbox, signal.SIGKILL)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate()
     assert "Traceback" not in errors
     night.same_end(home)
 
@@ -186,7 +186,7 @@ def test_a_full_disk_and_room_again(night):
             "nobody met the full disk"
         )
         filler.unlink(missing_ok=True)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate()
         assert "Traceback" not in errors
         night.same_end(home)
     finally:

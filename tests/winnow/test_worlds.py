@@ -16,7 +16,7 @@ import toy
 from programs import needs
 from small_image import remove_images, small_image, small_rootfs
 from toy_server import ToyServer
-from waiting import PATIENCE, wait_until
+from waiting import wait_until
 
 from store import open_store
 
@@ -421,7 +421,7 @@ def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_living_one(home, tm
             assert refused.returncode == 2 and str(living.pid) in refused.stderr
             assert left(sandbox, home) == after
             gate.set()
-            out, err = living.communicate(timeout=PATIENCE)
+            out, err = living.communicate()
             assert living.returncode == 0, out + err
             assert left(sandbox, home) == {}
         finally:

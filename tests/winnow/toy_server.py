@@ -23,7 +23,7 @@ _spec.loader.exec_module(misbehaving)
 class ToyServer(misbehaving.Server):
     """Answers by `reply`. steps: every call's step, in order of arrival; seconds: how long a reply takes.
 
-    finished: the steps of replies that were made.
+    finished: the steps of replies that were sent.
     """
 
     def __init__(self, seconds: float = 0.0, reply: Callable[[str, list[dict]], str] = toy.reply):
@@ -34,6 +34,7 @@ class ToyServer(misbehaving.Server):
         self._due: Callable[[list[str]], bool] = _never
         self._open = threading.Event()
         self._open.set()
+        self._killed = 0
         super().__init__(self._reply)
 
     @property
@@ -52,6 +53,11 @@ class ToyServer(misbehaving.Server):
         with self.lock:
             self._due = _never
             self._open.set()
+
+    def drop(self) -> None:
+        """Who waits was killed, and gets no reply; answer all further calls."""
+        self._killed += 1
+        self.go_on()
 
     def close(self) -> None:
         self.go_on()
@@ -74,9 +80,12 @@ class ToyServer(misbehaving.Server):
             self._open.clear()
 
     def _reply(self, body: dict[str, Any]) -> dict[str, Any]:
+        killed = self._killed
         self._open.wait()
         time.sleep(self.seconds)
         with self.lock:
+            if killed != self._killed:
+                raise ConnectionError("whoever asked was killed")
             self.finished.append(body["step"])
         return self.said(body)
 
