@@ -61,9 +61,9 @@ enter() {
     for name in $carried; do
         eval "[ -z \"\${$name:-}\" ] || set -- \"\$@\" \"$name=\$$name\""
     done
-    cd /root
+    cd /srv # not root's own home: some tests become an ordinary user
     umount -l /mnt
-    exec env -i "$@" sh -euc "git clone -q /srv/winnow.git winnow; cd winnow; $commands"
+    exec env -i "$@" sh -euc "git clone -q winnow.git winnow; cd winnow; $commands"
 }
 
 if [ "${1:-}" = --enter ]; then

@@ -12,9 +12,10 @@ tools=.venv/test-tools
 
 say() { printf 'tests: %s\n' "$*"; }
 
-# Whether a program or a shared library is here.
+# Whether a program, a shared library or a file is here.
 here() {
     case "$1" in
+        /*) [ -e "$1" ] ;;
         *.so.*) PATH="$PATH:/sbin:/usr/sbin" ldconfig -p | grep -qF "$1" ;;
         *) command -v "$1" >/dev/null 2>&1 || [ -x "$tools/usr/bin/$1" ] ;;
     esac

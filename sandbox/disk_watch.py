@@ -111,7 +111,7 @@ class DiskWatch:
         finally:
             watched._running = False
         if result.ended == "disk":
-            async with watched._checking:  # whoever stopped it may still be at it
+            async with watched._checking:  # the look that stopped it may not be over
                 await self._settle(watched)
         if result.ended not in ("exited", "timeout"):
             return result

@@ -86,7 +86,7 @@ class Server:
             self.paths.clear()
 
     def close(self) -> None:
-        self.closing.set()  # whoever is slow need not be waited for
+        self.closing.set()  # slow replies need not be waited for
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
