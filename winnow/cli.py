@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from . import interrupt
+
 COMMANDS = (
     "solve",
     "run",
@@ -64,6 +66,7 @@ for name in COMMANDS:
 
 def main() -> None:
     """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
+    interrupt.listen()
     try:
         app()
     except Exception as error:

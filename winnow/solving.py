@@ -12,6 +12,7 @@ from typing import TypeVar
 from environments import Task, apply_patch
 from store import Store
 
+from . import interrupt
 from .batch import work_on
 from .pipeline import Outcome
 from .progress import View
@@ -59,6 +60,8 @@ def run_until_done(work: Callable[[], Awaitable[T]], tell: Callable[[str], None]
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupted)
+        if interrupt.noted():  # it came before, and was dropped
+            interrupted()
         try:
             return await task
         except asyncio.CancelledError:
