@@ -178,10 +178,8 @@ class DiskWatch:
             return False
         try:
             return await self._stop_if_over(watched)
-        except (
-            OSError,
-            SandboxError,
-        ):  # the command's result is worth more than the count, which is made up for
+        except (OSError, SandboxError):
+            # The command's result is worth more than the count, which is made later.
             watched._due = watched._rests_until = 0.0
             return False
 

@@ -39,13 +39,6 @@ ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not ROOT, reason="what is protected here is root's power over the host")
 
 
-@pytest.fixture(autouse=True)
-async def works():
-    probe = await probe_overlay()
-    if not probe.works:
-        pytest.skip(f"{probe.why} {probe.cure}")
-
-
 @pytest.fixture
 async def backend(tmp_path):
     backend = OverlayBackend("overlay-test", tmp_path / "state")

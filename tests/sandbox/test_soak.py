@@ -10,7 +10,7 @@ import pytest
 from waiting import PATIENCE
 
 from bench import soak as soaking
-from sandbox import Limits, World, probe_docker, probe_overlay
+from sandbox import Limits, World
 
 pytestmark = pytest.mark.timeout(1800)  # hundreds of sandboxes
 
@@ -33,9 +33,6 @@ def test_a_leak_would_be_named():
 
 @pytest.mark.overlay
 async def test_two_hundred_overlay_sandboxes_leave_nothing(tmp_path):
-    probe = await probe_overlay()
-    if not probe.works:
-        pytest.skip(f"overlay: {probe.why} {probe.cure}")
     seen = await soaking.soak("overlay", 200, tmp_path)
     assert seen.leaks == []
 
@@ -47,9 +44,6 @@ async def test_layers_left_behind_are_seen(tmp_path, monkeypatch):
     async def forgotten(self, layer):
         self._users.pop(layer, None)
 
-    probe = await probe_overlay()
-    if not probe.works:
-        pytest.skip(f"overlay: {probe.why} {probe.cure}")
     monkeypatch.setattr(OverlayBackend, "_drop", forgotten)
     monkeypatch.setattr(soaking, "SETTLES", 0.5)
     seen = await soaking.soak("overlay", 20, tmp_path)
@@ -61,9 +55,6 @@ async def test_starts_cancelled_at_every_moment_end_and_harm_nobody(tmp_path):
     """A start that is cancelled has processes half made: none may outlive it, none may take others along."""
     from sandbox import OverlayBackend
 
-    probe = await probe_overlay()
-    if not probe.works:
-        pytest.skip(f"overlay: {probe.why} {probe.cure}")
     backend = OverlayBackend("cancelled", tmp_path / "state", pool=0)
     base = await backend.start(World(), name="base", limits=Limits())
 
@@ -84,8 +75,5 @@ async def test_starts_cancelled_at_every_moment_end_and_harm_nobody(tmp_path):
 
 @pytest.mark.docker
 async def test_ten_docker_sandboxes_leave_nothing(tmp_path):
-    probe = probe_docker()
-    if not probe.works:
-        pytest.skip(f"docker: {probe.why} {probe.cure}")
     seen = await soaking.soak("docker", 10, tmp_path)
     assert seen.leaks == []

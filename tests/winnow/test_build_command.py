@@ -34,14 +34,6 @@ def build(tmp_path: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, env=env)
 
 
-@pytest.fixture(autouse=True)
-async def overlay():
-    from sandbox import probe_overlay
-
-    if not (probe := await probe_overlay()).works:
-        pytest.skip(f"overlay: {probe.why}")
-
-
 def test_a_row_without_its_repository_is_a_sentence(tmp_path):
     done = build(tmp_path)
     assert done.returncode == 3, done.stderr
