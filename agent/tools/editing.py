@@ -61,7 +61,8 @@ def inserted(text: str, line: int, new: str, path: str) -> tuple[str, int]:
     pieces = [each + its for each, its in zip(file.lines, file.ends, strict=True)]
     if line and line == len(pieces) and not file.ends[-1]:
         pieces[-1] += end  # the last line had none
-        added = [each + end for each in lines[:-1]] + [lines[-1]]
+        added = [each + end for each in lines[:-1]]
+        added.append(lines[-1] or end)  # an empty line is there only by its end
     else:
         added = [each + end for each in lines]
     return file.mark + "".join(pieces[:line] + added + pieces[line:]), line + 1

@@ -275,6 +275,7 @@ def test_replace_changes_one_place_or_says_why(before, find, after, new):
 @given(
     lines=st.lists(st.sampled_from(["a", "b", "", "c d"])), end=st.booleans(), at=st.integers(-1, 6), new=text
 )
+@example(["a"], False, 1, "\n")
 def test_insert_puts_whole_lines_between_whole_lines(lines, end, at, new):
     old = "\n".join(lines) + ("\n" if end and lines else "")
     there = old.removesuffix("\n").split("\n") if old else []
