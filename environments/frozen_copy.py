@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .safe_git import RepositoryError
+from .safe_git import RepositoryError, host_program
 from .secret_files import is_secret
 
 _ROOM = 256 * 2**20  # bytes that stay free on the disk after a copy
@@ -98,8 +98,8 @@ def copy_files(source: Path, target: Path, listing: Listing) -> list[str]:
         )
     # A list of exact names: a secret that appears while the copy runs cannot slip in with its folder.
     names = b"".join(b"./" + path + b"\0" for path in listing.paths)
-    pack = ["tar", "-c", "-f", "-", "--null", "--no-recursion", "-T", "-"]
-    unpack = ["tar", "-x", "-f", "-", "-p", "--no-same-owner", "-C", str(target)]
+    pack = [host_program("tar"), "-c", "-f", "-", "--null", "--no-recursion", "-T", "-"]
+    unpack = [host_program("tar"), "-x", "-f", "-", "-p", "--no-same-owner", "-C", str(target)]
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(unpack, stdin=subprocess.PIPE, stdout=said, stderr=said) as into:
             subprocess.run(pack, input=names, stdout=into.stdin, stderr=said, cwd=source)

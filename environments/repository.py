@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from .frozen_copy import copy_files, list_files
 from .history import commit_tree, new_repository, take_history, verify_sealed
-from .safe_git import GitFailed, RepositoryError, git
+from .plain_files import read_plain
+from .safe_git import RepositoryError, git, host_program
+from .source_repository import SourceGit, find_git, tracked_paths, viewed
 from .task import Snapshot
 
 _URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
+_MOST_IGNORES = 1 << 20  # bytes of a list of ignored files
 _LARGE = 20 * 2**20  # bytes; an untracked file above this is data and stays out of the synthetic commit
 # What tools leave behind, ignored also where the repository does not say so (an unpacked sdist has no .gitignore).
 _LEFTOVERS = (
@@ -37,10 +42,10 @@ _LEFTOVERS = (
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a repository lies. git_dir: None for a plain folder. top: None for a bare repository."""
+    """Where a repository lies. git: None for a plain folder. top: None for a bare repository."""
 
     top: Path | None
-    git_dir: Path | None
+    git: SourceGit | None
     notes: tuple[str, ...] = ()
 
 
@@ -55,41 +60,49 @@ def freeze(
 ) -> Snapshot:
     """Freeze a repository into the new folder `folder`, which the caller owns and nobody changes afterwards.
 
-    source: a working tree, a folder inside one, a bare repository, a git URL (cloned into `clone_into` first), or a
-    folder without git. Uncommitted, untracked and ignored files are part of it; untracked secrets are not.
+    source: a working tree, a folder inside one, a bare repository, a git URL (cloned into `clone_into` first; of a
+    file URL the commit is taken, not the working tree), or a folder without git. Uncommitted, untracked and ignored
+    files are part of it; untracked secrets are not. Nothing that the source's own settings name is run or read.
     at: the path at which sandboxes show it; by default its own, and /workspace/NAME where it has none.
     commit: take this commit's tree instead of the working tree. history: False leaves out the commits before the base.
     Blocks. Raises RepositoryError, NotSealed.
     """
-    if _is_url(source):
-        if clone_into is None:
-            raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
-        found = _Source(None, clone(str(source), clone_into))
-    else:
-        found = _find(Path(source))
+    found = _found(source, clone_into)
     if folder.exists() and any(folder.iterdir()):
         raise RepositoryError(f"{folder} is not empty: a frozen repository needs a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
-    base, objects_of, object_format = _base(found, commit)
+    with ExitStack() as views:
+        view = views.enter_context(viewed(found.git)) if found.git else None
+        return _frozen(source, found, view, folder, at, commit, history)
+
+
+def _frozen(
+    source: str | Path,
+    found: _Source,
+    view: Path | None,
+    folder: Path,
+    at: str | None,
+    commit: str | None,
+    history: bool,
+) -> Snapshot:
+    base, object_format = _base(found, view, commit)
     notes = list(found.notes)
     repository = new_repository(folder, object_format)
-    if base and objects_of:
-        notes += take_history(
-            repository, objects_of / "objects", objects_of / "shallow", base, before=history
-        )
+    if base and view:
+        notes += take_history(repository, view / "objects", view / "shallow", base, before=history)
     if found.top is None or commit:
         if not base:
             raise RepositoryError(
                 f"{source} is a bare repository without a commit: there is nothing to work on"
             )
-        _exclude(repository, objects_of)
+        _exclude(repository, view)
         git("read-tree", base, git_dir=repository)
         git("checkout-index", "--all", "--quiet", git_dir=repository, work_tree=folder)
     else:
-        index = _index_of(found)
+        index = tracked_paths(found.top, found.git) if found.git else {}
         listing = list_files(found.top, tracked=index, skip=folder.absolute())
         notes += listing.notes() + copy_files(found.top, folder, listing)
-        _exclude(repository, objects_of)
+        _exclude(repository, view)
         if base:
             git("read-tree", base, git_dir=repository)
         large = {path for path, size in listing.sizes.items() if size > _LARGE and path not in index}
@@ -178,6 +191,22 @@ def _open_inside(tree: Path, path: PurePosixPath) -> bytes:
         os.close(folder)
 
 
+def _found(source: str | Path, clone_into: Path | None) -> _Source:
+    if not _is_url(source):
+        return _find(Path(source))
+    if (path := local_path(str(source))) is not None:
+        found = _find(path)
+        return _Source(None, found.git, found.notes) if found.git else found
+    if clone_into is None:
+        raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
+    return _Source(None, find_git(clone(str(source), clone_into)))
+
+
+def local_path(url: str) -> Path | None:
+    """The folder that a file URL names: it is read as it is, since cloning would let its own settings have a say."""
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file://") else None
+
+
 def _is_url(source: str | Path) -> bool:
     return isinstance(source, str) and bool(_URL.fullmatch(source)) and not os.path.exists(source)
 
@@ -189,13 +218,25 @@ def clone(url: str, into: Path, *, otherwise: str = "") -> Path:
     """
     import subprocess
 
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    }
     into.parent.mkdir(parents=True, exist_ok=True)
-    command = ["git", "-c", "core.hooksPath=/dev/null", "clone", "--bare", "--quiet", "--", url, str(into)]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        raise RepositoryError("git is not installed: install it and start again") from error
+    command = [
+        host_program("git"),
+        "-c",
+        "core.hooksPath=/dev/null",
+        "clone",
+        "--bare",
+        "--quiet",
+        "--",
+        url,
+        str(into),
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, cwd="/")
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
         raise RepositoryError(
@@ -209,84 +250,58 @@ def _without_password(text: str) -> str:
 
 
 def _find(source: Path) -> _Source:
-    """Find the repository that `source` is or lies in, without asking git, which would ask who owns it."""
+    """Find the repository that `source` is or lies in, without asking git, which would believe what it says."""
     if not source.is_dir():
         what = "is a file: name the folder it lies in" if source.exists() else "does not exist"
         raise RepositoryError(f"{source} {what}")
     start = Path(os.path.realpath(source))
     for folder in (start, *start.parents):
-        dot_git = folder / ".git"
-        if dot_git.is_file() or (dot_git.is_dir() and (dot_git / "HEAD").exists()):
-            inside = _Source(folder, dot_git)
-            if folder == start:
-                return inside
-            part = os.fsencode(start.relative_to(folder)) + b"/"
-            if any(path.startswith(part) for path in _index_of(inside)):
-                return _Source(
-                    folder, dot_git, (f"{start} lies in the repository {folder}, which is taken whole",)
-                )
-            return _Source(start, None, (f"{start} is no part of the repository around it, {folder}",))
-        if all((folder / part).exists() for part in ("HEAD", "objects", "refs")) and folder == start:
-            return _Source(None, folder)
+        repository = find_git(folder)
+        if repository is None:
+            continue
+        if folder == start:
+            return _Source(folder if os.path.lexists(folder / ".git") else None, repository)
+        if not os.path.lexists(folder / ".git"):
+            continue  # the inside of a bare repository
+        part = os.fsencode(start.relative_to(folder)) + b"/"
+        if any(path.startswith(part) for path in tracked_paths(folder, repository)):
+            note = f"{start} lies in the repository {folder}, which is taken whole"
+            return _Source(folder, repository, (note,))
+        return _Source(start, None, (f"{start} is no part of the repository around it, {folder}",))
     return _Source(start, None)
 
 
-def _base(found: _Source, commit: str | None) -> tuple[str, Path | None, str]:
-    """The base commit ("" for none), the folder with its objects, and the kind of object ids."""
-    if found.git_dir is None:
+def _base(found: _Source, view: Path | None, commit: str | None) -> tuple[str, str]:
+    """The base commit ("" for none) and the kind of object ids."""
+    if found.git is None or view is None:
         if commit:
             raise RepositoryError(
                 f"{found.top} is no git repository: there is no commit {commit} to start from"
             )
-        return "", None, "sha1"
-    where = found.top or found.git_dir
-    said = git("rev-parse", "--show-object-format", "--git-common-dir", git_dir=found.git_dir, cwd=where)
-    object_format, _, common = os.fsdecode(said).partition("\n")
-    wanted = f"{commit or 'HEAD'}^{{commit}}"
-    answer = git(
-        "rev-parse",
-        "--verify",
-        "-q",
-        "--end-of-options",
-        wanted,
-        git_dir=found.git_dir,
-        cwd=where,
-        ok=(0, 1, 128),
-    )
-    base = answer.decode().strip()
+        return "", "sha1"
+    where = found.top or found.git.common
+    object_format = git("rev-parse", "--show-object-format", git_dir=view).decode().strip()
+    base = _named(view, f"{commit or 'HEAD'}^{{commit}}")
     if commit and not base:
         raise RepositoryError(f"{where} has no commit {commit}")
-    if not base and _names_a_commit(found.git_dir, where):
+    if not base and _named(view, "HEAD"):
         raise RepositoryError(f"HEAD of {where} names a commit that is not there: run `git fsck` in it")
-    return base, where / common.removesuffix("\n"), object_format
+    return base, object_format
 
 
-def _names_a_commit(git_dir: Path, where: Path) -> bool:
-    return bool(
-        git("rev-parse", "--verify", "-q", "HEAD", git_dir=git_dir, cwd=where, ok=(0, 1, 128)).strip()
-    )
+def _named(view: Path, name: str) -> str:
+    """The id of the object that has a name, "" for none."""
+    words = ("rev-parse", "--verify", "-q", "--end-of-options", name)
+    return git(*words, git_dir=view, ok=(0, 1, 128)).decode().strip()
 
 
-def _index_of(found: _Source) -> dict[bytes, None]:
-    """Paths that the user's own index tracks, those of submodules too where git can tell."""
-    if found.git_dir is None or found.top is None:
-        return {}
-    for options in (("--recurse-submodules",), ()):
-        try:
-            listed = git("ls-files", "-z", "--cached", *options, git_dir=found.git_dir, work_tree=found.top)
-            return dict.fromkeys(path for path in listed.split(b"\0") if path)
-        except GitFailed:
-            if not options:
-                raise
-    return {}
-
-
-def _exclude(repository: Path, source: Path | None) -> None:
+def _exclude(repository: Path, view: Path | None) -> None:
     """What git ignores in the copy: what it ignores for the user, and what tools leave behind."""
     lines = ["\n".join(_LEFTOVERS).encode()]
-    for file in (_global_ignores(), source / "info/exclude" if source else None):
-        if file and file.is_file():
-            lines.append(file.read_bytes())
+    own = _global_ignores()
+    if own and own.is_file():
+        lines.append(own.read_bytes())
+    lines.append((view and read_plain(view / "info/exclude", _MOST_IGNORES)) or b"")
     (repository / "info/exclude").write_bytes(b"\n".join(lines) + b"\n")
 
 
@@ -304,7 +319,7 @@ def _global_ignores() -> Path | None:
     """The user's own ignore file, read as a setting and not run: what it hides must not enter the commit."""
     import subprocess
 
-    command = ["git", "config", "--global", "--type=path", "--get", "core.excludesFile"]
+    command = [host_program("git"), "config", "--global", "--type=path", "--get", "core.excludesFile"]
     said = subprocess.run(command, capture_output=True, cwd="/").stdout.strip()
     if said:
         return Path(os.fsdecode(said))
@@ -374,4 +389,5 @@ def _pointers(tree: Path, repository: Path) -> list[str]:
 
 
 def _name(source: str | Path, found: _Source) -> str:
-    return repository_name(source if _is_url(source) else (found.top or found.git_dir or source))
+    here = found.top or (found.git.common if found.git else source)
+    return repository_name(source if _is_url(source) else here)

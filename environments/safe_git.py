@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -40,6 +42,11 @@ _SETTINGS = (
     "pack.compression=1",
     "gc.auto=0",
     "maintenance.auto=false",
+    "core.commitGraph=false",
+    "core.multiPackIndex=false",
+    "log.showSignature=false",
+    "submodule.recurse=false",
+    "protocol.allow=never",
     "protocol.ext.allow=never",
     "safe.directory=*",
 )
@@ -73,7 +80,7 @@ def git(
 
     Raises GitFailed where the exit code is not in `ok`, RepositoryError where there is no git.
     """
-    command: list[str | bytes] = ["git"]
+    command: list[str | bytes] = [host_program("git")]
     for setting in (*_SETTINGS, *settings):
         command += ["-c", setting]
     if git_dir is not None:
@@ -82,23 +89,35 @@ def git(
         command.append(f"--work-tree={work_tree}")
     # The variables a hook or a parent git leaves (GIT_DIR, GIT_INDEX_FILE...) would point git elsewhere.
     inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    try:
-        done = subprocess.run(
-            [*command, *args],
-            input=stdin,
-            capture_output=True,
-            cwd=cwd or work_tree or git_dir,
-            env={**inherited, **_ENVIRONMENT, **(env or {})},
-        )
-    except FileNotFoundError as error:
-        if error.filename == "git":
-            raise RepositoryError("git is not installed: install it and start again") from error
-        raise
+    done = subprocess.run(
+        [*command, *args],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd or work_tree or git_dir,
+        env={**inherited, **_ENVIRONMENT, **(env or {})},
+    )
     if done.returncode not in ok:
         said = done.stderr.decode("utf-8", "replace").strip()
         last = said.splitlines()[-1] if said else "no word why"
         raise GitFailed(f"git {_name(args)} failed in {cwd or work_tree or git_dir}: {last}", said)
     return done.stdout
+
+
+def host_program(name: str) -> str:
+    """The path of a program on the user's PATH: never one of the folder in which it is started.
+
+    Raises RepositoryError where there is none.
+    """
+    return _program(name, os.environ.get("PATH", os.defpath))
+
+
+@lru_cache(maxsize=8)
+def _program(name: str, path: str) -> str:
+    folders = [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
+    found = shutil.which(name, path=os.pathsep.join(folders)) if folders else None
+    if found is None:
+        raise RepositoryError(f"{name} is not installed: install it and start again")
+    return found
 
 
 def alternates(*folders: Path) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from ..repository import repository_name
+from ..repository import local_path, repository_name
 from ..safe_git import GitFailed, RepositoryError, git
+from ..source_repository import SourceGit, find_git, viewed
 
 _HOST = "https://github.com"
 """Where a bare "owner/name" lives: SWE-bench and the datasets after it name GitHub's repositories so."""
@@ -22,6 +25,8 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
     """
     if repo and Path(repo).is_dir():
         return Path(repo)
+    if (path := local_path(repo)) is not None:
+        return path
     if mirrors is not None:
         found = next((path for path in _candidates(mirrors, repo) if has_commit(path, commit)), None)
         if found is not None:
@@ -36,23 +41,21 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
 
 def has_commit(path: Path, commit: str) -> bool:
     """Whether a folder is a repository that holds this commit."""
-    git_dir = _git_dir(path)
-    if git_dir is None or not commit:
-        return git_dir is not None
+    source = _source(path)
+    if source is None or not commit:
+        return source is not None
     try:
-        kind = git("cat-file", "-t", commit, git_dir=git_dir, cwd=path, ok=(0, 1, 128))
-    except (GitFailed, OSError):
+        with viewed(source) as view:
+            kind = git("cat-file", "-t", commit, git_dir=view, ok=(0, 1, 128))
+    except (RepositoryError, OSError):
         return False
     return kind.strip() == b"commit"
 
 
 def commit_date(path: Path, commit: str) -> str:
     """When a commit was made, ISO 8601 in UTC."""
-    said = git(
-        "show", "-s", "--format=%ct", f"{commit or 'HEAD'}^{{commit}}", git_dir=_git_dir(path), cwd=path
-    )
-    from datetime import UTC, datetime
-
+    with _viewed(path) as view:
+        said = git("log", "-1", "--format=%ct", f"{commit or 'HEAD'}^{{commit}}", "--", git_dir=view)
     return datetime.fromtimestamp(int(said.split()[-1]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -61,17 +64,14 @@ def nearest_tag(path: Path, commit: str) -> tuple[str, str]:
 
     ("", "") without one. It names nothing later than the commit.
     """
-    git_dir = _git_dir(path)
     words = ("describe", "--tags", "--abbrev=0", "--match", "*[0-9].[0-9]*", commit or "HEAD")
-    try:
-        tag = git(*words, git_dir=git_dir, cwd=path, ok=(0, 128)).decode("utf-8", "replace").strip()
-        if not tag:
+    with _viewed(path) as view:
+        try:
+            tag = git(*words, git_dir=view, ok=(0, 128)).decode("utf-8", "replace").strip()
+            name = f"refs/tags/{tag}^{{commit}}"
+            return (tag, git("rev-parse", name, git_dir=view).decode().strip()) if tag else ("", "")
+        except GitFailed:
             return "", ""
-        return tag, git(
-            "rev-parse", f"refs/tags/{tag}^{{commit}}", git_dir=git_dir, cwd=path
-        ).decode().strip()
-    except GitFailed:
-        return "", ""
 
 
 def _candidates(mirrors: Path, repo: str) -> Iterator[Path]:
@@ -88,22 +88,31 @@ def _candidates(mirrors: Path, repo: str) -> Iterator[Path]:
         last = re.split(r"__|\+", path.name.removesuffix(".git"))[-1]
         if last == name:
             yield from _inside(path)
-        elif path.is_dir() and _git_dir(path) is None:
+        elif path.is_dir() and _source(path) is None:
             yield from _inside(path / name)
             yield from _inside(path / f"{name}.git")
 
 
 def _inside(path: Path) -> Iterator[Path]:
     for folder in (path, path / "repo", path / "repo.git"):
-        if _git_dir(folder) is not None:
+        if _source(folder) is not None:
             yield folder
 
 
-def _git_dir(path: Path) -> Path | None:
-    for folder in (path / ".git", path):
-        if all((folder / part).exists() for part in ("HEAD", "objects", "refs")):
-            return folder
-    return None
+def _source(path: Path) -> SourceGit | None:
+    try:
+        return find_git(path)
+    except RepositoryError:
+        return None  # it leads elsewhere: another may have the commit
+
+
+@contextmanager
+def _viewed(path: Path) -> Iterator[Path]:
+    source = find_git(path)
+    if source is None:
+        raise RepositoryError(f"{path} is no git repository")
+    with viewed(source) as view:
+        yield view
 
 
 def _is_url(repo: str) -> bool:
