@@ -17,6 +17,10 @@ CLOCKS = 2.0
 """Seconds by which an engine's clock may be behind ours."""
 
 
+NEWS = 2.0
+"""Seconds by which an engine's word of memory that ran out may come after the command's end."""
+
+
 class MemoryNews:
     """Asked after each command. pid: the container's first process as this machine numbers it, 0 where unknown."""
 
@@ -33,10 +37,10 @@ class MemoryNews:
         if result.ended != "exited" or result.exit_code != KILLED:
             return result
         try:
-            told = await self._engine.call(_last_told, self._engine, self._container, result.seconds)
+            told = await self._engine.call(_next_told, self._engine, self._container, result.seconds, self._told)
         except SandboxError:
             return result  # the next command will meet whatever it is
-        if told <= self._told:
+        if not told:
             return result
         self._told = told
         output = with_line(result.output, memory_line(self._limit))
@@ -63,13 +67,14 @@ def _memory_groups(pid: int) -> list[str]:
     return found
 
 
-def _last_told(engine: Engine, container: str, seconds: float) -> int:
-    """When the engine last told of memory that ran out, by its own clock in nanoseconds; 0: not so lately."""
+def _next_told(engine: Engine, container: str, seconds: float, before: int) -> int:
+    """When the engine told of memory that ran out, after `before`, by its own clock in nanoseconds; 0: it did not."""
     now = time.time()
-    since, until = f"{now - seconds - CLOCKS:.3f}", f"{now:.3f}"
+    since, until = f"{now - seconds - CLOCKS:.3f}", f"{now + NEWS:.3f}"
     filters = {"container": [container], "event": ["oom"]}
     stream = engine.api.events(decode=True, filters=filters, since=since, until=until)
     try:
-        return max((event.get("timeNano", 0) for event in stream), default=0)
+        times = (event.get("timeNano", 0) for event in stream)
+        return next((told for told in times if told > before), 0)
     finally:
         stream.close()
