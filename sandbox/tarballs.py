@@ -1,4 +1,4 @@
-"""Tar streams in and out: a folder packed while it is sent, an archive unpacked so that nothing lands outside."""
+"""Tar streams out: a folder packed while it is sent; and whether a folder is still what it was."""
 
 from __future__ import annotations
 
@@ -99,43 +99,3 @@ def _walk(folder: str, inside: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         yield path, entry
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, path)
-
-
-def extract(stream: IO[bytes], folder: Path) -> None:
-    """Unpack a root file system into an empty folder: modes kept, numeric owners too where we are root.
-
-    No member may pass through a link or leave the folder: such an archive is refused (CannotStart). Devices are left
-    out: a sandbox gets its own /dev.
-    """
-    with tarfile.open(fileobj=stream, mode="r|*") as tar:
-        tar.extraction_filter = lambda member, _path: (
-            member
-        )  # checked here, with modes that a filter would clear
-        folders = []
-        for member in tar:
-            if member.ischr() or member.isblk():
-                continue
-            _check(folder, member.name)
-            if member.islnk():
-                _check(folder, os.path.dirname(member.linkname))
-            # A hard link shares the attributes of what it names, and might name a link: nothing is set through it.
-            tar.extract(member, folder, set_attrs=not (member.isdir() or member.islnk()), numeric_owner=True)
-            if member.isdir():
-                folders.append(member)
-        # Folders get their modes last and deepest first: one that may not be written could not be filled.
-        for member in sorted(folders, key=lambda folder: folder.name, reverse=True):
-            where = os.path.join(folder, member.name)
-            if os.geteuid() == 0:
-                os.chown(where, member.uid, member.gid)
-            os.chmod(where, member.mode)
-
-
-def _check(folder: Path, name: str) -> None:
-    """Refuse a path that leaves the folder or passes through (or replaces) a link made before."""
-    at = str(folder)
-    for part in name.split("/"):
-        if part == "..":
-            raise CannotStart(f"the archive has a path that leaves it ({name!r}): it is not unpacked")
-        at = f"{at}/{part}"
-        if part not in ("", ".") and os.path.islink(at):
-            raise CannotStart(f"the archive writes through a link ({name!r}): it is not unpacked")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from .docker_client import Engine, plain_errors
 from .docker_container import labels
+from .extraction import Terms, extract
 from .image_facts import CACHE_RUN, ImageFacts, Progress
 from .layers import remove
 from .protocol import CannotStart, DiskFull
-from .tarballs import extract
 
 UNPACKED = ".unpacked"
 """The folder of unpacked images, by id: not beside the runs' folders, which are known by a file that is in them."""
@@ -51,7 +51,7 @@ def unpack(engine: Engine, facts: ImageFacts, state: Path, progress: Progress | 
     try:
         with _filling(target.parent) as fresh:
             with plain_errors(), scratch_container(engine, facts.id) as container:
-                extract(_Chunks(engine.api.export(container)), fresh)
+                extract(_Chunks(engine.api.export(container)), fresh, Terms(owners=True))
             fresh.chmod(0o755)
             fresh.rename(target)
     except OSError as error:

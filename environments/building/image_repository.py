@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox import Backend, Image, Limits, World
 
 from ..instance import Instance
-from .carrying import carry_out
+from .capture import capture
 from .failures import BuildFailed, StepFailed
 from .image_places import PLACES
 
@@ -40,7 +40,7 @@ async def carry_repository(backend: Backend, instance: Instance, into: Path) -> 
                 f"{instance.repo} is not to be had elsewhere: give a folder with a clone of it (--repos DIR)"
             )
         os.mkdir(into)
-        await carry_out(sandbox, f"{place}/.git", into)
+        await capture(sandbox, f"{place}/.git", into)
     except StepFailed as failed:
         raise BuildFailed(
             f"the repository of the image {instance.image} cannot be copied", failed.lines

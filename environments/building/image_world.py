@@ -17,7 +17,7 @@ from ..detection import format_of
 from ..instance import Instance
 from ..sources import languages_of
 from ..task import Recipe, Snapshot, Task
-from .carrying import link_tree
+from .capture import link_tree
 from .failures import BuildFailed
 from .image_places import PLACES
 from .layers import layer, name_of

@@ -1,23 +1,26 @@
 """What of a finished build is kept: the dependencies' files and the repository's as they are, and what changed.
 
-Names that come from a sandbox are the build's own words: none of them is opened or removed on the host.
+Names that come from a sandbox are the build's own words: on the host none of them is opened or removed by them. What
+the repository itself tracks stays as it was frozen, whatever the build made of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..repository import head_entries
 from ..safe_git import git
 from .bench import AT, ENV, Bench
-from .carrying import carry_out, link_tree
+from .capture import SYSTEM_PATH, capture, link_tree
 from .layers import remove
 
 _STAMP = "/tmp/winnow-stamp"
 _LIST = "/tmp/winnow-list"
 _LONGEST = 256 * 2**20  # bytes of a list of files
+_SUBMODULE = "160000"  # the mode of a commit of another repository: its folder is empty in ours
 _NOT_KEPT = ("__pycache__", ".pytest_cache", ".git", ".hypothesis")
 
 
@@ -32,7 +35,7 @@ async def keep_environment(bench: Bench, base: Path, into: Path) -> None:
     await asyncio.to_thread(link_tree, base, into)
     there = set(await _listed(bench, ENV, "! -type d -print0"))
     await asyncio.to_thread(_remove_all_but, into, there)
-    await carry_out(
+    await capture(
         bench.sandbox, ENV, into, only=await _listed(bench, ENV, f"! -type d -cnewer {_STAMP} -print0")
     )
 
@@ -43,20 +46,28 @@ async def keep_repository(bench: Bench, frozen: Path, into: Path) -> None:
     await asyncio.to_thread(link_tree, frozen, into)
     tracked = head_entries(frozen)
     fresh = await _listed(bench, AT, f"-name .git -prune -o ! -type d -cnewer {_STAMP} -print0")
-    built = [path for path in fresh if path not in tracked and not _is_left_behind(path)]
-    await carry_out(bench.sandbox, AT, into, only=built)
+    built = [path for path in fresh if not _is_tracked(path, tracked) and not _is_left_behind(path)]
+    await capture(bench.sandbox, AT, into, only=built)
     await asyncio.to_thread(_hide, into, built)
 
 
 async def _listed(bench: Bench, folder: str, wanted: str) -> list[str]:
     """Paths in a folder of the sandbox, relative to it."""
-    await bench.run(f"cd {folder} && find . {wanted} > {_LIST}", step="listing what was built", cwd="/")
+    script = f"PATH={SYSTEM_PATH}; cd {folder} && find . {wanted} > {_LIST}"
+    await bench.run(script, step="listing what was built", cwd="/")
     names = (await bench.sandbox.read(_LIST, _LONGEST)).split(b"\0")
     return [os.fsdecode(name.removeprefix(b"./")) for name in names if name]
 
 
+def _is_tracked(path: str, tracked: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether a path is a tracked file, or lies below one: a build may have made a folder of it."""
+    parts = path.split("/")
+    above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+    return path in tracked or any(tracked.get(parent, (_SUBMODULE,))[0] != _SUBMODULE for parent in above)
+
+
 def _is_left_behind(path: str) -> bool:
-    return any(part in _NOT_KEPT for part in path.split("/"))
+    return any(part.lower() in _NOT_KEPT for part in path.split("/"))
 
 
 def _remove_all_but(folder: Path, kept: set[str]) -> None:

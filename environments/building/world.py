@@ -18,7 +18,7 @@ from ..python_layout import import_names
 from ..sources import languages_of
 from ..task import Recipe, Snapshot, Task
 from .bench import AT, ENV, Bench, Ground, ground_for, open_bench, world_env
-from .carrying import carry_out, link_tree
+from .capture import capture, link_tree
 from .failures import BuildFailed, StepFailed
 from .importing import check_imports, imports_well, put_on_path
 from .index import Index
@@ -266,7 +266,7 @@ class _Making:
                 await make_environment(bench, plan)
                 left = await install_dependencies(bench, plan)
                 await compile_all(bench)
-                await carry_out(bench.sandbox, ENV, into / "env")
+                await capture(bench.sandbox, ENV, into / "env")
             finally:
                 await bench.close()
             (into / "left.json").write_text(json.dumps({"out": left.out, "why": left.why}))
@@ -289,7 +289,7 @@ class _Making:
             try:
                 for service in wanted:
                     await make_service(bench, service.name, service.requirements, HOME)
-                await carry_out(bench.sandbox, HOME, into)
+                await capture(bench.sandbox, HOME, into)
             finally:
                 await bench.close()
 

@@ -17,13 +17,14 @@ from waiting import PATIENCE
 
 from sandbox import Limits, Place, World
 from sandbox.building import build
+from sandbox.extraction import Terms, extract
 from sandbox.image_facts import describe
 from sandbox.images import Images
 from sandbox.importing import import_rootfs
 from sandbox.owner import owner_label
 from sandbox.protocol import CannotStart, DiskFull, Dockerfile, Image, RootFs, WrongRoot
 from sandbox.pulling import PullRules
-from sandbox.tarballs import add_tree, extract, fingerprint, streamed
+from sandbox.tarballs import add_tree, fingerprint, streamed
 from sandbox.unpacking import HALF, UNPACKED, clean_half_unpacked, unpack
 
 SMALL = Limits(memory=256 << 20, processes=64, timeout=PATIENCE)
@@ -226,7 +227,7 @@ def test_an_archive_cannot_write_or_reach_outside(tmp_path, members):
     (tmp_path / "in").mkdir()
     named = [(name, kind, link.format(out=out)) for name, kind, link in members]
     with pytest.raises(CannotStart):
-        extract(archive(*named), tmp_path / "in")
+        extract(archive(*named), tmp_path / "in", Terms(owners=True))
     assert sorted(os.listdir(out)) == ["victim"] and (out / "victim").stat().st_nlink == 1
     assert (
         sorted(os.listdir(tmp_path)) == ["in", "out", "victim"] and (tmp_path / "victim").stat().st_nlink == 1
@@ -237,7 +238,7 @@ def test_an_absolute_link_and_closed_folders_are_unpacked_as_they_are(tmp_path):
     made = archive(
         ("d", tarfile.DIRTYPE, ""), ("d/f", tarfile.REGTYPE, ""), ("l", tarfile.SYMTYPE, "/etc/passwd")
     )
-    extract(made, tmp_path)
+    extract(made, tmp_path, Terms(owners=True))
     assert os.readlink(tmp_path / "l") == "/etc/passwd" and (tmp_path / "d/f").read_text() == "evil"
 
 
