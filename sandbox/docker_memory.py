@@ -37,7 +37,9 @@ class MemoryNews:
         if result.ended != "exited" or result.exit_code != KILLED:
             return result
         try:
-            told = await self._engine.call(_next_told, self._engine, self._container, result.seconds, self._told)
+            told = await self._engine.call(
+                _next_told, self._engine, self._container, result.seconds, self._told
+            )
         except SandboxError:
             return result  # the next command will meet whatever it is
         if not told:

@@ -28,6 +28,7 @@ from .layers import layer, name_of
 from .mirrors import commit_date, find_repository, has_commit, nearest_tag
 from .plan import Plan, find_recipe, read_recipe, with_given
 from .repository_reading import Reading, read_repository
+from .sealing import check_stored
 from .using import Using, places_of
 from .version_choice import RELEASED, Choice, choose, declared_by, minor_of
 from .wishes import wishes_of
@@ -71,11 +72,12 @@ class Builder:
     async def task(self, instance: Instance) -> Task:
         """The row's task, its world made where nobody made it before; minutes then, else milliseconds.
 
-        Raises BuildFailed with the lines that matter, WrongRecipe, RepositoryError (no such repository or commit),
-        sandbox.CannotStart.
+        Raises BuildFailed with the lines that matter, WrongRecipe, RepositoryError (no such repository or commit; a
+        stored tree that is not sealed any more), sandbox.CannotStart.
         """
         task = await self._task(instance)
         await self.use(task)
+        await asyncio.to_thread(check_stored, task.snapshot)
         return task
 
     async def use(self, task: Task) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..repository import head_entries
@@ -44,9 +44,9 @@ async def keep_repository(bench: Bench, frozen: Path, into: Path) -> None:
     """The frozen repository as links, and the untracked files that the installation wrote, which git ignores there."""
     await asyncio.to_thread(remove, into)
     await asyncio.to_thread(link_tree, frozen, into)
-    tracked = head_entries(frozen)
+    tracked = _Tracked(head_entries(frozen))
     fresh = await _listed(bench, AT, f"-name .git -prune -o ! -type d -cnewer {_STAMP} -print0")
-    built = [path for path in fresh if not _is_tracked(path, tracked) and not _is_left_behind(path)]
+    built = [path for path in fresh if not tracked.covers(path) and not _is_left_behind(path)]
     await capture(bench.sandbox, AT, into, only=built)
     await asyncio.to_thread(_hide, into, built)
 
@@ -59,11 +59,26 @@ async def _listed(bench: Bench, folder: str, wanted: str) -> list[str]:
     return [os.fsdecode(name.removeprefix(b"./")) for name in names if name]
 
 
-def _is_tracked(path: str, tracked: Mapping[str, tuple[str, str]]) -> bool:
-    """Whether a path is a tracked file, or lies below one: a build may have made a folder of it."""
-    parts = path.split("/")
-    above = ("/".join(parts[:count]) for count in range(1, len(parts)))
-    return path in tracked or any(tracked.get(parent, (_SUBMODULE,))[0] != _SUBMODULE for parent in above)
+class _Tracked:
+    """What the repository tracks, and the places that its files need to stay what they are."""
+
+    def __init__(self, entries: Mapping[str, tuple[str, str]]) -> None:
+        self._paths = entries
+        self._folders = {parent for path in entries for parent in _parents(path)}
+
+    def covers(self, path: str) -> bool:
+        """Whether a path is a tracked one, or the build made a file of a tracked folder, or a folder of a file."""
+        if path in self._paths or path in self._folders:
+            return True
+        return any(self._paths.get(parent, (_SUBMODULE,))[0] != _SUBMODULE for parent in _parents(path))
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The folders that a relative path lies in."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
 
 
 def _is_left_behind(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -304,7 +305,9 @@ class _Making:
         if not tag and self._order.instance.version:
             tag, commit = self._order.instance.version, "HEAD"
         if tag:
-            await bench.tried(f"git update-ref refs/tags/{tag} {commit} 2>/dev/null", cwd=AT)
+            await bench.tried(
+                f"git update-ref {shlex.quote(f'refs/tags/{tag}')} {shlex.quote(commit)} 2>/dev/null", cwd=AT
+            )
 
     def _test_ways(self, plan: Plan) -> tuple[TestWay, ...]:
         reading = self._order.reading

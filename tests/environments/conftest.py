@@ -36,9 +36,13 @@ class Repo:
         return os.fsdecode(done.stdout).strip()
 
     def write(self, files: dict) -> "Repo":
+        """A path as content makes a link to it."""
         for name, content in files.items():
             path = Path(os.fsdecode(os.path.join(os.fsencode(self.folder), os.fsencode(name))))
             path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                path.symlink_to(content)
+                continue
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return self
 

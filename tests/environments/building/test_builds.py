@@ -4,7 +4,9 @@ They need overlay sandboxes and a package index that tells when files came to it
 """
 
 import asyncio
+import os
 import secrets
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,7 +15,7 @@ import pytest
 import pytest_asyncio
 from waiting import PATIENCE
 
-from environments import check, run_tests
+from environments import NotSealed, check, run_tests, verify_sealed
 from environments.building import Builder, BuildFailed
 from environments.building.index import read_index
 from environments.building.interpreters import uv_program
@@ -90,8 +92,6 @@ async def docker(tmp_path_factory):
 
 
 def _environ(index):
-    import os
-
     said = {
         name: value for name, value in index.env.items() if "CERT" not in name and "CA_BUNDLE" not in name
     }
@@ -106,7 +106,8 @@ def build(world, docker, new_repo, tmp_path, monkeypatch):
 
     async def make(files, *, name="twice", recipe=None, into=None, on_docker=False, **row):
         backend = docker if on_docker else overlay
-        repo = new_repo({path: textwrap.dedent(text) for path, text in files.items()}, name)
+        plain = {path: textwrap.dedent(text) for path, text in files.items() if isinstance(text, str)}
+        repo = new_repo({**files, **plain}, name)
         commit = repo.git("rev-parse", "HEAD")
         if recipe:
             (tmp_path / "recipe.toml").write_text(recipe)
@@ -224,3 +225,90 @@ async def test_on_docker_too_and_no_name_of_a_build_is_a_name_of_the_host(build,
     assert victim.read_text() == "mine"
     trap = next(place for place in task.recipe.places if place.target == "/opt/env").source / f"x\n{victim}"
     assert trap.parent.is_dir() and not trap.exists(), "it was there, and the installation removed it"
+
+
+HOSTILE = """
+import os, shutil, stat, subprocess, sys
+from setuptools import setup
+
+SPY = "#!/bin/sh\\ntouch RAN\\ncat 2>/dev/null\\n"
+
+def put(path, text, mode=0o755):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+
+# Links of the repository become folders with files in them, and folders become links.
+for link in ("data", "deep/er/data", "package_data"):
+    if os.path.islink(link):
+        os.remove(link)
+    put(link + "/cron", "evil")
+    put(link + "/sub/cron", "evil")
+if not os.path.islink("made"):
+    os.symlink("VICTIM", "made")
+    shutil.rmtree("notes", ignore_errors=True)
+    os.symlink("VICTIM", "notes")
+for folder in ("/opt/env/lib64", "/opt/env/share"):
+    if os.path.islink(folder) or os.path.isdir(folder):
+        (os.remove if os.path.islink(folder) else shutil.rmtree)(folder)
+    put(folder + "/cron", "evil")
+# Programs that are found first: what they print is not what is there.
+for name in ("tar", "find", "split", "ls", "rm", "cp"):
+    put("/opt/env/bin/" + name, SPY)
+# What git would run, in the repository and below it.
+with open("/testbed/.git/config", "a") as file:
+    file.write("[core]\\n\\tfsmonitor = /opt/env/bin/tar\\n[filter \\"spy\\"]\\n\\tclean = touch RAN\\n")
+put("/testbed/.git/info/attributes", "* filter=spy\\n")
+put("/testbed/.gitattributes", "* filter=spy diff=spy\\n", 0o644)
+put("/testbed/.git/hooks/post-index-change", SPY)
+put("/testbed/.git/objects/info/alternates", "/\\n", 0o644)
+put("/testbed/inner/.git/config", "[core]\\n\\tfsmonitor = touch RAN\\n")
+put("/testbed/INNER/.GIT/config", "[core]\\n\\tfsmonitor = touch RAN\\n")
+os.path.exists("pipe") or os.mkfifo("pipe")
+setup(name="twice", py_modules=["twice"])
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("on_docker", [False, True], ids=["overlay", "docker"])
+async def test_a_hostile_build_writes_and_runs_nothing_on_the_host(build, docker, tmp_path, on_docker):
+    if on_docker and docker is None:
+        pytest.skip("no Docker engine answers")
+    victim, ran = tmp_path / "victim", tmp_path / "ran"
+    victim.mkdir()
+    files = {
+        "setup.py": HOSTILE.replace("VICTIM", str(victim)).replace("RAN", str(ran)),
+        "twice.py": MODULE,
+        "test_twice.py": UNITTEST,
+        "data": victim,
+        "deep/er/data": victim,
+        "package_data": victim,
+        "notes/a.txt": "a",
+    }
+    task, report, _ = await build(files, into=tmp_path / "layers", on_docker=on_docker)
+    assert report.whole and passed(report) == 1
+    assert os.listdir(victim) == [] and not ran.exists()
+    tree = task.snapshot.tree
+    verify_sealed(tree, task.snapshot.base)
+    assert os.readlink(tree / "data") == str(victim), "what the repository tracks stays as it was"
+    assert not (tree / "inner/.git").exists() and not (tree / ".git/hooks").exists()
+
+
+async def test_a_stored_environment_that_was_changed_is_not_used(new_repo, world, tmp_path):
+    backend, folder = world
+    repo = new_repo(
+        {"pyproject.toml": PYPROJECT, "src/twice/__init__.py": MODULE, "tests/test_twice.py": TEST}
+    )
+    row = Instance(
+        "row-1", "an issue", str(repo.folder), repo.git("rev-parse", "HEAD"), created=DAY, python=HERE
+    )
+    builder = Builder(backend, folder, tell=lambda said: None)
+    task = await builder.task(row)
+    hook = task.snapshot.tree / ".git/hooks/post-checkout"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\n")
+    with pytest.raises(NotSealed, match=str(task.snapshot.tree.parent)):
+        await builder.task(row)
+    shutil.rmtree(hook.parent)
+    assert (await builder.task(row)).snapshot == task.snapshot
