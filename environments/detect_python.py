@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sandbox import Place
 
+from .interpreter_homes import NAMED, installation
+from .plain_files import read_plain
 from .python_layout import compiled_copy, has, import_names, installed_from
-from .toolchains import python_needs
+from .toolchains import python_needs, tracked_python_needs
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "Pipfile", "manage.py")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -57,12 +59,27 @@ def find_python(tree: Path, at: str, environ: Mapping[str, str], setup: str = ""
             why=f"{name} in the repository is the Python environment: the set-up script makes it",
             beside=str(own),
         )
+    unknown = ""
     for name in dict.fromkeys((".venv", "venv", "env", ".env", *_environments(tree))):
         folder = tree / name
-        if (folder / "pyvenv.cfg").is_file() and (folder / "bin/python").exists():
-            return _environment(
-                folder, f"{at}/{name}", (), f"{name} in the repository is the Python environment"
-            )
+        if folder.is_symlink() or not (
+            (folder / "pyvenv.cfg").is_file() and (folder / "bin/python").exists()
+        ):
+            continue
+        prefix = installation(folder / "bin/python", environ)
+        if prefix is not None:
+            return _own_environment(folder, at, prefix)
+        leads_to = os.path.realpath(folder / "bin/python")
+        unknown = unknown or (
+            f"{name} in the repository is not used: {leads_to} is in no folder that is known to hold interpreters "
+            f"(name it in {NAMED} if it does)"
+        )
+    found = _other_python(environ)
+    return replace(found, why=f"{unknown}; {found.why}") if unknown else found
+
+
+def _other_python(environ: Mapping[str, str]) -> Python:
+    """The interpreter of the user, or ours, where the repository has no environment."""
     activated = environ.get("VIRTUAL_ENV", "")
     ours = Path(sys.prefix)
     if (
@@ -141,7 +158,22 @@ def python_tests(
     )
 
 
+def _own_environment(folder: Path, at: str, prefix: Path) -> Python:
+    """An environment that is in the repository: its files may be tracked ones, and decide nothing but which of the
+    known interpreters it is."""
+    shown_at = f"{at}/{folder.name}"
+    config = _config(folder)
+    sites = _sites(folder)
+    if config.get("include-system-site-packages", "").lower() == "true":
+        sites += _sites(prefix)
+    needs = tracked_python_needs(folder / "bin/python", prefix)
+    needs = tuple(need for need in needs if folder.parent not in Path(need).parents)
+    why = f"{folder.name} in the repository is the Python environment"
+    return Python(f"{shown_at}/bin", shown_at, sites, (), needs, "python", why)
+
+
 def _environment(folder: Path, shown_at: str, places: tuple[Place, ...], why: str) -> Python:
+    """An environment of the user's, outside the repository."""
     config = _config(folder)
     sites = _sites(folder)
     home = config.get("home", "")
@@ -161,7 +193,7 @@ def _environments(tree: Path) -> list[str]:
 
 
 def _config(folder: Path) -> dict[str, str]:
-    lines = (folder / "pyvenv.cfg").read_text(errors="replace").splitlines() if folder.exists() else []
+    lines = (read_plain(folder / "pyvenv.cfg", 1 << 16) or b"").decode("utf-8", "replace").splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 

@@ -15,10 +15,23 @@ def python_needs(executable: Path) -> tuple[str, ...]:
     return _needs(executable, _is_python_prefix)
 
 
+def tracked_python_needs(executable: Path, prefix: Path) -> tuple[str, ...]:
+    """The same for an interpreter that a file of the repository names: `prefix`, as interpreter_homes.installation has
+    it, and the links that lead to it; nothing else, whatever lies on the way.
+    """
+    ends = {os.path.realpath(executable), str(prefix)}
+    return tuple(need for need in python_needs(executable) if os.path.realpath(need) in ends)
+
+
 def tool_needs(name: str, mark: str) -> tuple[str, ...]:
     """The same for a tool on the PATH; a prefix is a folder that holds `mark` ("lib/node_modules"). () without it."""
-    found = shutil.which(name)
+    found = shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath)))
     return _needs(Path(found), lambda prefix: (prefix / mark).exists()) if found else ()
+
+
+def _absolute(path: str) -> str:
+    """A search path without the entries that mean the folder one happens to be in: that may be a repository."""
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if os.path.isabs(folder))
 
 
 def is_shown(path: Path) -> bool:
