@@ -10,6 +10,7 @@ import base64
 import binascii
 import fnmatch
 import os
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ git -c safe.directory='*' -c core.fileMode=true -c core.safecrlf=false add --ign
 git -c safe.directory='*' diff-index --cached --raw --abbrev=4 -z --no-renames --no-ext-diff {head} | base64
 """
 """The base commit by its id: HEAD may be another by now."""
+_RAW = re.compile(rb":\d{6} (\d{6}) [0-9a-f]+\.* [0-9a-f]+\.* [A-Z]\d*")
+"""What git prints of a path in its raw format: the modes before and after, the ids, the kind of change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +114,13 @@ async def _listed(sandbox: Sandbox, snapshot: Snapshot, which: str) -> dict[str,
         fields = base64.b64decode("".join(result.output.split()), validate=True).split(b"\0")
     except (binascii.Error, ValueError):
         return None
-    return {
-        os.fsdecode(path): about.split(b" ")[1].decode()
-        for about, path in zip(fields[::2], fields[1::2], strict=False)
-    }
+    listed = {}
+    for about, path in zip(fields[::2], fields[1::2], strict=False):
+        line = _RAW.fullmatch(about)
+        if line is None:
+            return None  # whatever printed this is not git
+        listed[os.fsdecode(path)] = line[1].decode()
+    return listed
 
 
 async def _change(sandbox: Sandbox, snapshot: Snapshot, path: str, mode: str) -> Change | str:

@@ -131,3 +131,37 @@ async def test_thousands_of_new_files_are_no_patch(world):
 async def test_a_folder_in_a_files_place_is_named(world):
     changes, notes = await changed(world, "rm gone.txt; mkdir gone.txt; echo 1 > gone.txt/x; echo 2 > a.py")
     assert changes["a.py"].content == b"2\n" and "gone.txt/x" in notes[0]
+
+
+PRINTED = {
+    "nothing": "",
+    "no base64": "hello",
+    "half a line": "x" + chr(0) + "a.py" + chr(0),
+    "no mode": ":100644" + chr(0) + "a.py" + chr(0),
+    "odd modes": ":100644 10064x 0 0 M" + chr(0) + "a.py" + chr(0),
+    "a path outside": ":100644 100644 aaaa bbbb M" + chr(0) + "../../../etc/hostname" + chr(0),
+    "an absolute path": ":100644 100644 aaaa bbbb M" + chr(0) + "/etc/hostname" + chr(0),
+    "git's own files": ":000000 100644 0000 bbbb A" + chr(0) + ".git/config" + chr(0),
+    "no path": ":000000 100644 0000 bbbb A" + chr(0) + chr(0),
+    "the process's own memory": ":000000 100644 0000 bbbb A" + chr(0) + "../../../proc/self/mem" + chr(0),
+}
+
+
+@pytest.mark.parametrize("kind", PRINTED)
+async def test_a_git_of_the_sandbox_that_says_anything_is_no_crash(repo_at, tmp_path, kind):
+    """An attempt can put a program of this name first in PATH: what it prints is data of the sandbox (SAFETY 22)."""
+    repo = repo_at(tmp_path / "project")
+    repo.commit(FILES)
+    snapshot = freeze(repo.folder, tmp_path / "frozen", at="/project")
+    backend = open_backend("overlay", run=f"tree-{tmp_path.name}", state=tmp_path / "state")
+    path = "/project/bin:/usr/local/bin:/usr/bin:/bin"
+    try:
+        task = Task("t", "an issue", snapshot, Recipe(env={"PATH": path}))
+        sandbox = await backend.start(task.world(), name="base", limits=Limits())
+        await sandbox.write("/project/said", PRINTED[kind].encode())
+        script = "#!/bin/sh\ncase $* in *diff-index*) cat /project/said;; esac\n"
+        await sandbox.write("/project/bin/git", script.encode(), 0o755)
+        tree = await working_tree(sandbox, snapshot)
+    finally:
+        await backend.close()
+    assert set(tree.changes) <= {"a.py"}
