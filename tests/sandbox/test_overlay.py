@@ -5,15 +5,13 @@
 import asyncio
 import contextlib
 import os
-import pwd
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ordinary_user import ordinary_user, run_tests_as
 from waiting import wait_until_async
 
 from sandbox import (
@@ -406,62 +404,11 @@ async def test_cancelled_starts_leave_nothing(backend, tmp_path):
     )
 
 
-@pytest.fixture
-def ordinary():
-    """A user made for the test. -> their number, and the words that start a program as them"""
-    if not ROOT:
-        pytest.skip("the tests run as an ordinary user already")
-    name = f"winnow-{secrets.token_hex(3)}"
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
-    made = pwd.getpwnam(name)
-    # setpriv itself still finds programs with root's rights: the shell between starts them with the user's.
-    words = ["setpriv", f"--reuid={made.pw_uid}", f"--regid={made.pw_gid}", "--clear-groups"]
-    yield made.pw_uid, [*words, "/bin/sh", "-c", 'exec "$@"', "sh"]
-    subprocess.run(["userdel", name], check=True)
-
-
-def _copied(folder: Path, uid: int) -> None:
-    """The room and its contract where an ordinary user can read them: a checkout may lie in root's home."""
-    here, caches = Path(__file__).parents[2], shutil.ignore_patterns("__pycache__")
-    for part in ("sandbox", "docker", "tests/sandbox", "tests/support"):
-        shutil.copytree(here / part, folder / part, ignore=caches)
-    for file in ("tests/conftest.py", "pyproject.toml"):
-        shutil.copy(here / file, folder / file)
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, uid, -1)
-
-
-def _python(as_user: list[str], env: dict[str, str]) -> str | None:
-    check = "import sys, pytest, pytest_asyncio, hypothesis; assert sys.version_info >= (3, 11)"
-    for python in (sys.executable, "/usr/bin/python3"):
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run([*as_user, python, "-c", check], env=env, cwd="/", capture_output=True, check=True)
-            return python
-    return None
-
-
 @pytest.mark.timeout(1800)  # all tests of the contract
-async def test_the_contract_holds_for_an_ordinary_user(ordinary):
-    uid, as_user = ordinary
-    folder = Path(f"/tmp/winnow-user-{secrets.token_hex(4)}")
-    packages = str(Path(pytest.__file__).parents[1])
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}:{packages}", "HOME": str(folder)}
-    try:
-        _copied(folder, uid)
-        python = _python(as_user, env)
-        if python is None:
-            pytest.skip("no Python 3.11 with pytest here that an ordinary user may run")
-        argv = [*as_user, python, "-m", "pytest", "-q", "-k", "overlay", "-p", "no:cacheprovider"]
-        argv += [f"--basetemp={folder}/t", "tests/sandbox/contract"]
-        process = await asyncio.create_subprocess_exec(
-            *argv, env=env, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        said = (await process.communicate())[0].decode()
-        print(said)
-        assert process.returncode == 0, said
-        assert " passed" in said
-    finally:
-        shutil.rmtree(folder)
+async def test_the_contract_holds_for_an_ordinary_user():
+    parts = ("sandbox", "docker", "tests/sandbox")
+    with ordinary_user() as user:
+        await asyncio.to_thread(run_tests_as, user, parts, ["-k", "overlay", "tests/sandbox/contract"])
 
 
 async def test_runs_of_one_name_in_two_places_leave_each_other_alone(tmp_path):

@@ -13,6 +13,7 @@ import textwrap
 
 import pytest
 import pytest_asyncio
+from ordinary_user import ordinary_user, run_tests_as
 from waiting import PATIENCE
 
 from environments import NotSealed, check, run_tests, verify_sealed
@@ -29,6 +30,10 @@ pytestmark = [
     pytest.mark.xdist_group("builds"),
 ]
 SECRET = "a-password-of-somebody"
+INDEX = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "UV_DEFAULT_INDEX", "UV_INDEX", "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY",
+)  # fmt: skip
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 DAY = "2024-03-01T00:00:00Z"
 MODULE = "def double(x):\n    return 2 * x\n"
@@ -270,8 +275,10 @@ setup(name="twice", py_modules=["twice"])
 """
 
 
-@pytest.mark.docker
-@pytest.mark.parametrize("on_docker", [False, True], ids=["overlay", "docker"])
+@pytest.mark.parametrize(
+    "on_docker",
+    [pytest.param(False, id="overlay"), pytest.param(True, id="docker", marks=pytest.mark.docker)],
+)
 async def test_a_hostile_build_writes_and_runs_nothing_on_the_host(build, docker, tmp_path, on_docker):
     if on_docker and docker is None:
         pytest.skip("no Docker engine answers")
@@ -312,3 +319,22 @@ async def test_a_stored_environment_that_was_changed_is_not_used(new_repo, world
         await builder.task(row)
     shutil.rmtree(hook.parent)
     assert (await builder.task(row)).snapshot == task.snapshot
+
+
+async def test_a_hostile_build_gets_nothing_from_an_ordinary_user_either():
+    """On overlay: no rights of root help here, and none are needed."""
+    parts = (
+        "agent",
+        "environments",
+        "models",
+        "sandbox",
+        "selection",
+        "store",
+        "winnow",
+        "docker",
+        "tests/environments",
+    )
+    index = {name: os.environ[name] for name in INDEX if name in os.environ}
+    arguments = ["-k", "hostile_build_writes and overlay", "tests/environments/building/test_builds.py"]
+    with ordinary_user() as user:
+        await asyncio.to_thread(run_tests_as, user, parts, arguments, index)
