@@ -1,11 +1,8 @@
 """Rows that bring an image: its checkout found and covered by sealed history, its activation, what it built kept."""
 
-import io
 import os
 import secrets
-import shutil
 import sys
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +13,10 @@ from environments.building import Builder, BuildFailed
 from environments.instance import Instance
 from sandbox import Images, Limits, open_backend, probe_docker, probe_overlay
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "winnow"))
-import small_image
+sys.path.insert(0, str(Path(__file__).parent))
+from checkout_image import checkout_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("builds")]
-PROGRAMS = " git tar split find bash tr sed cp touch printf"
 ACTIVATE = 'export PATH="/opt/miniconda3/envs/$1/bin:$PATH"; export CONDA_PREFIX="/opt/miniconda3/envs/$1"\n'
 ACTIVATE += 'export CONDA_DEFAULT_ENV="$1"; SECRET=x\n'
 
@@ -41,25 +37,9 @@ def image(new_repo, monkeypatch, tmp_path):
     repo.owned = f"/tmp/owned-{secrets.token_hex(4)}"  # nobody else's: /tmp is the whole machine's
     repo.git("config", "core.fsmonitor", f"touch {repo.owned}")
     repo.write({"pkg/fast.so": "compiled", "notes.txt": "made by the image"})
-    monkeypatch.setattr(
-        small_image,
-        "PROGRAMS",
-        small_image.PROGRAMS + "".join(f" {one}" for one in PROGRAMS.split() if shutil.which(one)),
-    )
-    out = io.BytesIO(
-        small_image._tar({"/opt/miniconda3/bin/activate": ACTIVATE, "/opt/miniconda3/envs/testbed/bin/x": ""})
-    )
-    with tarfile.open(fileobj=out, mode="a") as tar:
-        tar.add(repo.folder, arcname="testbed")
-    from sandbox.docker_client import connect
-
-    engine, name = connect(), f"winnow-test-{secrets.token_hex(4)}"
-    engine.api.import_image_from_data(
-        out.getvalue(), repository=name, tag="latest", changes=["WORKDIR /testbed", "ENV PATH=/bin"]
-    )
-    yield name, base, repo
-    engine.api.remove_image(name, force=True)
-    engine.close()
+    files = {"/opt/miniconda3/bin/activate": ACTIVATE, "/opt/miniconda3/envs/testbed/bin/x": ""}
+    with checkout_image(repo.folder, files, monkeypatch) as name:
+        yield name, base, repo
 
 
 @pytest.fixture(params=["docker", pytest.param("overlay", marks=pytest.mark.overlay)])
