@@ -277,3 +277,84 @@ async def test_a_port_that_is_taken_is_said(sandbox):
     assert (await sandbox.run("echo alive")).output == "alive\n"
     with pytest.raises(ValueError, match="no port"):
         await sandbox.forward({80: echo})
+
+
+REACH = """
+import os, sys
+loopback, abstract, path, own, neighbour = sys.argv[1:]
+
+def tried(name, family, address):
+    line = socket.socket(family)
+    line.settimeout(3)
+    try:
+        line.connect(address)
+    except OSError:
+        return
+    print("reached", name)
+
+tried("the host's loopback", socket.AF_INET, ("127.0.0.1", int(loopback)))
+tried("the host's loopback by another address", socket.AF_INET, ("127.1.2.3", int(loopback)))
+tried("the host's loopback as this host", socket.AF_INET, ("0.0.0.0", int(loopback)))
+tried("the host's own address", socket.AF_INET, (own, int(loopback)))
+tried("an abstract socket", socket.AF_UNIX, chr(0) + abstract)
+tried("a socket's file", socket.AF_UNIX, path)
+tried("a neighbour's port", socket.AF_INET, ("127.0.0.1", int(neighbour)))
+tried("cloud metadata", socket.AF_INET, ("169.254.169.254", 80))
+tried("the internet", socket.AF_INET, ("1.1.1.1", 443))
+if socket.has_ipv6:
+    tried("the host's loopback, IPv6", socket.AF_INET6, ("::1", int(loopback)))
+print("devices", [name for _, name in socket.if_nameindex() if name != "lo"])
+print("abstract names", abstract in open("/proc/net/unix").read())
+"""
+
+
+def own_address():
+    """One of the host's addresses that is no loopback: where the kernel would send from. "" where there is none."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as line:
+        try:
+            line.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return ""
+        return line.getsockname()[0]
+
+
+async def test_a_port_opens_nothing_else(backend, world, limits, sandbox, python, tmp_path):
+    """What a sandbox with a port can reach: its handler, and none of what the host or a neighbour has."""
+    other = await backend.start(world, name="other", limits=limits)
+    came = []
+    abstract = f"winnow-test-{os.getpid()}"
+    servers = []
+
+    async def serve(reader, writer):
+        came.append(writer.get_extra_info("sockname"))
+        writer.close()
+
+    try:
+        both = (
+            socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+            if socket.has_ipv6
+            else None
+        )
+        servers.append(await asyncio.start_server(serve, sock=both or socket.create_server(("", 0))))
+        port = servers[0].sockets[0].getsockname()[1]
+        for where in (f"\0{abstract}", str(tmp_path / "socket")):
+            servers.append(await asyncio.start_unix_server(serve, where))
+        await other.forward({OTHER: serve})
+        await sandbox.forward({PORT: echo})
+        await sandbox.write("/tmp/reach.py", (CLIENT + REACH).encode())
+        words = [port, abstract, tmp_path / "socket", own_address() or "192.0.2.1", OTHER]
+        result = await sandbox.run(f"{python} /tmp/reach.py {' '.join(map(str, words))}")
+        assert result.output == "devices []\nabstract names False\n" and came == []
+        if os.geteuid() == 0:  # the same, and each of them succeeds
+            reached = await asyncio.create_subprocess_exec(
+                *(python, "-c", CLIENT + REACH, *map(str, words[:-1]), str(port)),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            said = (await reached.communicate())[0].decode()
+            for name in ("the host's loopback\n", "an abstract socket", "a socket's file"):
+                assert f"reached {name}" in said
+            assert "abstract names True" in said
+    finally:
+        for server in servers:
+            server.close()
+        await other.close()
