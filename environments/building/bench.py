@@ -148,7 +148,7 @@ async def open_bench(
     hosts: tuple[str, ...] = (),
 ) -> Bench:
     """Start a build's sandbox: the only one of a task that reaches the package index, and the hosts that its recipe
-    names. Raises CannotStart, SandboxDied, BuildFailed (the index cannot be reached from it).
+    names. Raises CannotStart, SandboxDied.
     """
     fixed = {
         "UV_NO_PROGRESS": "1",

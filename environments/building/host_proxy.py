@@ -20,12 +20,6 @@ from .upstream import proxy_for
 PORTS = (80, 443)
 _HEAD = 1 << 16
 _SECONDS = 60.0
-_HOST = re.compile(r"(?!\d+(\.\d+){3}\Z)(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
-
-
-def is_host(name: str) -> bool:
-    """Whether a recipe may name it: a whole name of the internet, in lower case; no address, no pattern."""
-    return bool(_HOST.fullmatch(name))
 
 
 class HostProxy:

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from sandbox import NoPorts, Sandbox
+from sandbox import CannotStart, NoPorts, Sandbox
 
-from .failures import BuildFailed
-from .index import CERTIFICATES, Index, Remote
+from .index import CERTIFICATES, Index, Remote, read_index
 
 if TYPE_CHECKING:
+    from ..task import Recipe
     from .upstream import Upstream
 
 BuildNetwork = Literal["index", "host"]
@@ -62,18 +62,21 @@ class HostNetwork:
 
 
 class IndexNetwork:
-    """A port for each index, and one for the hosts that the recipe names, if any. env: of steps that install."""
+    """A port for each index, and one for the hosts that the recipe names, if any. env: of steps that install.
+
+    folders: whether the sandbox shows those of this machine that the settings name.
+    """
 
     sandbox: Literal["none", "host"] = "none"
 
-    def __init__(self, index: Index, hosts: tuple[str, ...] = ()) -> None:
-        self._index, self._hosts = index, hosts
+    def __init__(self, index: Index, hosts: tuple[str, ...] = (), folders: bool = True) -> None:
+        self._index, self._hosts, self._folders = index, hosts, folders
         self._remotes: dict[int, Remote] = {}
         self._upstreams: list[Upstream] = []
         self.env: Mapping[str, str] = {**self._index_env(), **(self._hosts_env() if hosts else {})}
 
     async def attach(self, sandbox: Sandbox) -> None:
-        """Give the build's sandbox its ports. Raises BuildFailed where it can have none."""
+        """Give the build's sandbox its ports. Raises CannotStart where it can have none."""
         from .host_proxy import HostProxy
         from .index_proxy import IndexProxy
         from .upstream import Upstream
@@ -92,7 +95,7 @@ class IndexNetwork:
         try:
             await sandbox.forward(handlers)
         except NoPorts as error:
-            raise BuildFailed(
+            raise CannotStart(
                 f"{error} Or say --build-network host: then a build has the host's network."
             ) from error
 
@@ -136,15 +139,18 @@ class IndexNetwork:
         }
         uv, pip = self._seen(index.default)
         env |= {"UV_DEFAULT_INDEX": uv, "PIP_INDEX_URL": pip}
-        if index.extra:
-            seen = [self._seen(one) for one in index.extra]
+        if extra := self._shown(index.extra):
+            seen = [self._seen(one) for one in extra]
             env["UV_INDEX"] = " ".join(uv for uv, _ in seen)
             env["PIP_EXTRA_INDEX_URL"] = " ".join(pip for _, pip in seen)
-        if index.links:
-            seen = [self._seen(one) for one in index.links]
+        if links := self._shown(index.links):
+            seen = [self._seen(one) for one in links]
             env["UV_FIND_LINKS"] = ",".join(uv for uv, _ in seen)
             env["PIP_FIND_LINKS"] = " ".join(pip for _, pip in seen)
         return env
+
+    def _shown(self, sources: tuple[Remote | str, ...]) -> tuple[Remote | str, ...]:
+        return tuple(one for one in sources if self._folders or isinstance(one, Remote))
 
     def _seen(self, source: Remote | str) -> tuple[str, str]:
         """What uv and pip are told of an index in the sandbox: a folder as it is, a remote by its port."""
@@ -165,5 +171,19 @@ class IndexNetwork:
         return env
 
 
-def network_of(choice: BuildNetwork, index: Index, hosts: tuple[str, ...] = ()) -> HostNetwork | IndexNetwork:
+def reach_told(choice: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """What is said of what a build or a set-up reaches; nothing where that is the package index alone."""
+    if choice == "host":
+        return ("the build has the host's network (--build-network host)",)
+    return (f"the build reaches {', '.join(hosts)} too, as asked for",) if hosts else ()
+
+
+def network_of(choice: str, index: Index, hosts: tuple[str, ...] = ()) -> HostNetwork | IndexNetwork:
     return HostNetwork(index) if choice == "host" else IndexNetwork(index, hosts)
+
+
+def setup_network(recipe: Recipe) -> IndexNetwork | None:
+    """What a set-up script reaches; None where its sandbox has the host's network and nothing need be told."""
+    if "host" in (recipe.build_network, recipe.network):
+        return None
+    return IndexNetwork(read_index(), recipe.hosts, folders=False)

@@ -6,13 +6,9 @@ import os
 import secrets
 import socket
 import sys
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests and are imported by name
-
 from private_index import PASSWORD, PrivateIndex, source, wheel
 
 from environments.building.bench import Ground, open_bench
@@ -276,6 +272,52 @@ async def test_extra_indexes_pages_of_links_and_names(bench, index, tmp_path):
         assert "error" not in half.lower()
     finally:
         await one.close()
+
+
+async def test_a_host_that_the_recipe_names_and_no_other(bench, index, monkeypatch):
+    """By the proxy that a step which installs is told of; the port of it leads nowhere else either."""
+    from environments.building import host_proxy
+
+    asked = []
+
+    async def addresses(host, port, base):
+        asked.append((host, base))
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(host_proxy, "allowed_addresses", addresses)
+    monkeypatch.setattr(host_proxy, "PORTS", (index.files.server_port, 80))
+    one = await bench(hosts=("files.example",))
+    script = """
+import sys, urllib.request
+for url in sys.argv[1:]:
+    try:
+        print(urllib.request.urlopen(url, timeout=20).read().decode().strip())
+    except urllib.error.HTTPError as error:
+        print(error.code, error.read().decode().strip())
+"""
+    try:
+        await one.sandbox.write("/tmp/ask.py", script.encode())
+        port = index.files.server_port
+        urls = [f"http://files.example:{port}/x", "http://files.example:22/", f"http://other.example:{port}/"]
+        said = await one.run(f"{PYTHON} /tmp/ask.py {' '.join(urls)}", step="x", index=True)
+        lines = said.splitlines()
+        assert lines[0] == "something private of this server" and all(
+            line.startswith("403 ") for line in lines[1:]
+        )
+        assert asked == [("files.example", "public")]
+        await uv_install(one, "twice")  # the index goes on by its own port
+        assert not {"HTTP_PROXY", "https_proxy"} & set(dict(one.env))
+    finally:
+        await one.close()
+
+
+async def test_a_step_that_needs_another_host_says_which(opened):
+    with pytest.raises(StepFailed) as caught:
+        await uv_install(opened, "git+https://git.example.org/a/b.git")
+    assert 'hosts = ["git.example.org"]' in "\n".join(caught.value.lines)
+    with pytest.raises(StepFailed) as caught:
+        await pip_install(opened, "https://files.example.org/x-1.tar.gz")
+    assert 'hosts = ["files.example.org"]' in "\n".join(caught.value.lines)
 
 
 def _own_address():

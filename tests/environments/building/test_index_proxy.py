@@ -4,15 +4,10 @@ import asyncio
 import hashlib
 import json
 import os
-import sys
 import tracemalloc
-from pathlib import Path
 
 import httpcore
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests and are imported by name
-
 from private_index import JSON, PASSWORD, PrivateIndex, wheel
 
 from environments.building.addresses import Refused, allowed_addresses, reach_of
