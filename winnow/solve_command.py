@@ -85,7 +85,7 @@ def go_on(store: Store, run: str, console: Console, *, out: Path | None, apply: 
 
 
 def _configured(asked: Asked, backend: str) -> Configuration:
-    options = {**asked.options, "sandbox": {**asked.options["sandbox"], "backend": backend}}
+    options = {**asked.options, "sandbox": {**asked.options.get("sandbox", {}), "backend": backend}}
     return configured_for_window(
         options, asked.context_window, preset=asked.preset, file=asked.config, words=asked.words
     )
