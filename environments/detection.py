@@ -32,7 +32,7 @@ class Overrides:
     """What the user said about building and testing; None: find it.
 
     setup, test_command: shell text. image, dockerfile, rootfs: a root other than the host's. network: "none" or
-    "host".
+    "host". hosts: what the set-up reaches besides the package index. build_network: "host" where it has the host's.
     """
 
     setup: str | None = None
@@ -41,6 +41,8 @@ class Overrides:
     dockerfile: Path | None = None
     rootfs: Path | None = None
     network: str | None = None
+    hosts: tuple[str, ...] = ()
+    build_network: str = "index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def detect(
         places=places,
         languages=languages,
         network=said.network or "none",
+        hosts=said.hosts,
+        build_network=said.build_network,
         why=tuple(why),
     )
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import Dockerfile, Image, Images, Place, RootFs, Sandbox, check_rootfs, folder_with
 
@@ -14,6 +15,9 @@ from .detection import Overrides, detect, root_of
 from .frozen_copy import copy_files, list_files
 from .repository import freeze, repository_name
 from .task import Recipe, Snapshot, Task
+
+if TYPE_CHECKING:
+    from .building import IndexNetwork
 
 _SETUP_SECONDS = 3600.0
 _NAMES = 20  # of the repository's top level, looked for in an image
@@ -55,14 +59,21 @@ def prepare_task(
     return Task(id or task_id(source, issue, snapshot), issue, snapshot, recipe)
 
 
-async def run_setup(sandbox: Sandbox, recipe: Recipe, timeout: float = _SETUP_SECONDS) -> str:
-    """Run the recipe's set-up script, in a sandbox that has what network it needs; returns its output.
+async def run_setup(
+    sandbox: Sandbox, recipe: Recipe, timeout: float = _SETUP_SECONDS, network: IndexNetwork | None = None
+) -> str:
+    """Run the recipe's set-up script; returns its output. network: what the sandbox was given of one (`attach`).
 
     Raises SetupFailed, SandboxDied.
     """
     if not recipe.setup:
         return ""
-    result = await sandbox.run(recipe.setup, timeout=timeout)
+    result = await sandbox.run(recipe.setup, timeout=timeout, env=network.env if network else None)
+    if network is not None:
+        output = network.explained(result.output)
+        if result.exit_code and (sentence := network.missed(output)):
+            output += f"\n{sentence}"
+        result = replace(result, output=output)
     if result.ended == "timeout":
         raise SetupFailed(f"the set-up script did not end within {timeout:.0f} s: {_tail(result.output)}")
     if result.exit_code:

@@ -48,7 +48,8 @@ class Recipe:
     test_command: a shell line run at the repository's root, None where none is known. test_format: "pytest",
     "unittest", "listing" (a line "name ok" for each test below a heading for each file), "go", "cargo", "tap" or
     "exit" (the exit code is all there is): how to read what it prints.
-    setup: a shell script run once, with network, before the repository is frozen for use ("" for none).
+    setup: a shell script run once, before the repository is frozen for use ("" for none); it reaches the package index
+    and the hosts. build_network: "host" where it, or the build, had all of the host's network instead.
     languages: of the sources, most files first ("python", "javascript", ...). places: further folders shown as private
     copies (a virtual environment outside the repository). services: a shell script that starts what the tests need
     beside them (a database, an HTTP server) and ends once that answers; it is run before each test run, and does
@@ -64,6 +65,8 @@ class Recipe:
     places: tuple[Place, ...] = ()
     languages: tuple[str, ...] = ()
     network: str = "none"
+    hosts: tuple[str, ...] = ()
+    build_network: str = "index"
     services: str = ""
     why: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ from .protocol import (
     HostRoot,
     Image,
     Limits,
+    NoPorts,
     NotThere,
     Place,
     Result,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .keeping import Entry, Kept
     from .overlay import OverlayBackend
     from .overlay_probe import probe_overlay
+    from .ports import PortHandler
     from .probe import Probe
 
 __all__ = [
@@ -54,9 +56,11 @@ __all__ = [
     "Image",
     "Images",
     "Limits",
+    "NoPorts",
     "NotThere",
     "OverlayBackend",
     "Place",
+    "PortHandler",
     "Probe",
     "Result",
     "Root",
@@ -82,6 +86,7 @@ _LATER = {
     "DockerBackend": "docker_engine",
     "Images": "images",
     "OverlayBackend": "overlay",
+    "PortHandler": "ports",
     "Probe": "probe",
     "check_rootfs": "importing",
     "folder_with": "images",

@@ -35,7 +35,7 @@ UNUSED = 7 * 86400
 
 FILTER = "filter"
 
-MODULES = ("contained", "files", "output", "processes", "server", "wire")
+MODULES = ("contained", "files", "output", "ports", "processes", "server", "wire")
 
 # What imports happen, and which files are mapped: told by a run of the very thing.
 _LOOK = """import sys

@@ -29,10 +29,12 @@ from .docker_places import place_layer
 from .docker_skeleton import host_ground
 from .exec_channel import ExecChannel
 from .images import Images
+from .ports import PortHandler, check_network
 from .protocol import (
     CannotStart,
     HostRoot,
     Limits,
+    NoPorts,
     Result,
     SandboxDied,
     SandboxError,
@@ -264,6 +266,7 @@ class DockerSandbox:
         self._layer: Layer | None = None
         self._turns = Turns(self._lend)
         self._lent = False
+        self._forwards = False
         self._sealed = False
         self._ending: asyncio.Task[None] | None = None
 
@@ -366,6 +369,22 @@ class DockerSandbox:
         except SandboxDied as error:
             raise await self._death(error) from error
 
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        """See `protocol.Sandbox.forward`."""
+        self._check(changing=True)
+        check_network(self._world)
+        if isinstance(self._channel, ShellChannel):
+            raise NoPorts(
+                f"This container cannot forward ports, since it has no exec server ({self._backend.lines.no_server}): "
+                "use an engine of this machine, or overlay sandboxes."
+            )
+        async with self._lock:
+            self._forwards = True
+            try:
+                await self._channel.forward(ports)
+            except SandboxDied as error:
+                raise await self._death(error) from error
+
     async def copy(
         self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True
     ) -> DockerSandbox | Turn:
@@ -398,8 +417,9 @@ class DockerSandbox:
         await asyncio.shield(self._ending)
 
     def _can_lend(self) -> bool:
-        # With the host's network there is no telling whose connections are left.
-        return self._world.network == "none" and docker_reset.possible(self._engine)
+        # With the host's network there is no telling whose connections are left. A forwarded port is its owner's.
+        closed = self._world.network == "none" and not self._forwards
+        return closed and docker_reset.possible(self._engine)
 
     async def _lend(self) -> _Lent:
         """What `Turns` hands on: this sandbox's own container the first time, where no command ran in it."""

@@ -10,11 +10,13 @@ import asyncio
 import posixpath
 import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from .frame import shown
 from .inside import wire
+from .ports import PortHandler, Ports, checked_ports
 from .protocol import CannotStart, DiskFull, NotThere, Result, SandboxDied, SandboxError
 
 GRACE = 60.0
@@ -39,12 +41,14 @@ class ExecChannel:
     """Commands and files. `send` and `receive` carry bytes; `receive` gives b"" at the end, both may raise OSError."""
 
     def __init__(
-        self, send: Callable[[bytes], Awaitable[None]], receive: Callable[[], Awaitable[bytes]]
+        self, send: Callable[[bytes | bytearray], Awaitable[None]], receive: Callable[[], Awaitable[bytes]]
     ) -> None:
         self._send_bytes = send
         self._receive = receive
         self._frames = wire.Frames()
-        self._waiting: list[tuple[bytes, int, list[bytes]]] = []
+        self._waiting: deque[tuple[bytes, int, list[bytes]]] = deque()
+        self._ports: Ports | None = None
+        self._death: SandboxDied | None = None
         self._incoming: asyncio.Future[bytes] | None = None
         self._outgoing: asyncio.Future[None] | None = None
         self._lock = asyncio.Lock()
@@ -193,9 +197,29 @@ class ExecChannel:
             if late:
                 raise self._died(f"its server did not answer within {GRACE:.0f} s")
 
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        """Forward ports of the sandbox's loopback to handlers here; see `Sandbox.forward` in protocol.py."""
+        handlers = checked_ports(ports)
+        async with self._lock:
+            await self._open()
+            if self._ports is None:
+                self._ports = Ports(lambda data: self._send(data, GRACE))
+            self._ports.handlers |= handlers
+            number = self._next()
+            request = _request(wire.LISTEN, number, *(b"%d" % port for port in handlers))
+            try:
+                *_, late = await self._finish(number, request, None, GRACE)
+            except _Failed as failed:
+                raise SandboxError(f"The sandbox cannot forward its ports: {failed.text}.") from None
+            if late:
+                raise self._died(f"its server did not answer within {GRACE:.0f} s")
+            self._receive_on()
+
     async def abandon(self) -> None:
         """Let go of the stream, so that it can be closed: whoever still waits on it gets SandboxDied."""
         self.closed = True
+        if self._ports is not None:
+            await self._ports.close()
         tasks = [task for task in (self._incoming, self._outgoing) if task is not None]
         for task in tasks:
             task.cancel()
@@ -255,25 +279,58 @@ class ExecChannel:
     async def _next_frame(self, deadline: float) -> tuple[bytes, int, list[bytes]] | None:
         """The next frame; None when the deadline, in monotonic seconds, passes before it is whole."""
         while not self._waiting:
-            if self._incoming is None:
-                self._incoming = asyncio.ensure_future(self._receive())
-            if not self._incoming.done():
+            if self._death is not None:
+                raise self._death
+            incoming = self._receive_on()
+            if not incoming.done():
                 # Never cancelled: what it already took off the stream would be lost.
-                await asyncio.wait({self._incoming}, timeout=max(0.0, deadline - time.monotonic()))
-            if not self._incoming.done():
+                await asyncio.wait({incoming}, timeout=max(0.0, deadline - time.monotonic()))
+                if not incoming.done():
+                    return None
+            self._take_in()
+            if not self._waiting and time.monotonic() > deadline:
                 return None
-            task, self._incoming = self._incoming, None
-            gone = task.cancelled() or isinstance(task.exception(), OSError)
-            chunk = b"" if gone else task.result()
-            if not chunk:
-                raise self._died("its first process ended while it was in use")
-            try:
-                self._waiting = self._frames.feed(chunk)[::-1]
-            except wire.Malformed as error:
-                raise self._died(f"its server spoke another language ({error})") from error
-        return self._waiting.pop()
+        frame = self._waiting.popleft()
+        if self._ports is not None and not self._waiting:
+            self._receive_on()
+        return frame
 
-    async def _send(self, data: bytes, timeout: float) -> None:
+    def _receive_on(self) -> asyncio.Future[bytes]:
+        if self._incoming is None:
+            self._incoming = asyncio.ensure_future(self._receive())
+            if self._ports is not None:
+                self._incoming.add_done_callback(self._go_on)
+        return self._incoming
+
+    def _go_on(self, _: object) -> None:
+        """With ports, what comes is taken in also while nobody waits for an answer, up to the next answer."""
+        try:
+            self._take_in()
+        except SandboxDied as death:
+            self._death = death  # for whoever asks next
+            return
+        if not self._waiting and not self.closed:
+            self._receive_on()
+
+    def _take_in(self) -> None:
+        """Sort what was received: answers to wait, the ports' own to them. Raises SandboxDied."""
+        if self._incoming is None or not self._incoming.done():
+            return
+        task, self._incoming = self._incoming, None
+        gone = task.cancelled() or isinstance(task.exception(), OSError)
+        chunk = b"" if gone else task.result()
+        if not chunk:
+            raise self._died("its first process ended while it was in use")
+        try:
+            for frame in self._frames.feed(chunk):
+                if frame[0] not in wire.OF_PORTS or self._ports is None:
+                    self._waiting.append(frame)
+                else:
+                    self._ports.take(*frame)
+        except wire.Malformed as error:
+            raise self._died(f"its server spoke another language ({error})") from error
+
+    async def _send(self, data: bytes | bytearray, timeout: float) -> None:
         """Hand over bytes, whole, even where the caller is cancelled: half a frame would spoil the next."""
         while self._outgoing is not None and not self._outgoing.done():
             await asyncio.wait({self._outgoing}, timeout=timeout)
@@ -292,6 +349,8 @@ class ExecChannel:
 
     def _died(self, why: str) -> SandboxDied:
         self.closed = True
+        if self._ports is not None:
+            self._ports.cut()
         return SandboxDied(f"The sandbox has died: {why}.")
 
 

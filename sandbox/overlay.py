@@ -31,6 +31,7 @@ from .memory_note import MemoryWatch
 from .overlay_bottom import Bottom, Bottoms
 from .overlay_layers import Mounted, check_places, make_layer, sayable
 from .overlay_view import View
+from .ports import PortHandler, check_network
 from .protocol import (
     CannotStart,
     Dockerfile,
@@ -353,6 +354,10 @@ class OverlaySandbox:
 
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         await self._shell(changing=True).write(self._absolute(path), content, mode)
+
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        check_network(self._world)
+        await self._shell(changing=True).forward(ports)
 
     async def copy(
         self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from .ports import PortHandler
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,10 @@ class DiskFull(CannotStart):
     """The disk that holds the sandboxes' layers is full."""
 
 
+class NoPorts(SandboxError):
+    """`forward` where no port can be forwarded: the sandbox has the host's network, or a shell for a channel."""
+
+
 class NotThere(SandboxError):
     """`read` of a path that is no regular file inside the sandbox."""
 
@@ -177,6 +184,15 @@ class Sandbox(Protocol):
 
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """Write a file, its folders made where missing, resolved inside the sandbox. Relative to workdir."""
+        ...
+
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        """Have connections to these ports of the sandbox's own loopback (127.0.0.1) served by handlers of this process.
+
+        The sandbox has no other way out, and gets none by this: what a handler does not do cannot be reached. Copies
+        do not have the ports. They go on until the sandbox is copied or closed. Raises NoPorts, SandboxError (a port
+        is taken), SandboxDied.
+        """
         ...
 
     async def copy(

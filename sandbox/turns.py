@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 
-from .protocol import Result, Sandbox, SandboxError
+from .ports import PortHandler
+from .protocol import NoPorts, Result, Sandbox, SandboxError
 
 
 class Lent(Protocol):
@@ -109,6 +110,10 @@ class Turn:
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """See `Sandbox.write`."""
         await self._open().write(path, content, mode)
+
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        """Never possible: the next user would have the ports too."""
+        raise NoPorts(f"Sandbox {self.name} is handed on when it closes: forward ports of a fresh copy.")
 
     async def copy(
         self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True

@@ -53,16 +53,23 @@ class Base:
             return self._real
 
     async def _prepare(self) -> Sandbox:
-        """Start, set up (the only moment with a network, where the recipe has a set-up), check."""
+        """Start, set up (where the recipe has a set-up: the only moment that reaches the package index), check."""
         world = self._task.world()
         if self._task.recipe.setup:
-            open_world = dataclasses.replace(world, network="host")
-            outer = await self._backend.start(open_world, name="setup", limits=self._limits)
+            from environments.building import setup_network
+
+            network = setup_network(self._task.recipe)
+            before = dataclasses.replace(world, network="none" if network else "host")
+            outer = await self._backend.start(before, name="setup", limits=self._limits)
             try:
-                await run_setup(outer, self._task.recipe)
+                if network is not None:
+                    await network.attach(outer)
+                await run_setup(outer, self._task.recipe, network=network)
                 sandbox = await outer.copy("base", network=world.network)
             finally:
                 await outer.close()
+                if network is not None:
+                    await network.close()
         else:
             sandbox = await self._backend.start(world, name="base", limits=self._limits)
         try:

@@ -123,7 +123,14 @@ async def _open_worlds(
         return
     repos, recipe, rootfs = (Path(one) if one else None for one in (data.repos, data.recipe, data.rootfs))
     async with open_builder(
-        backend, run, tell, repos=repos, recipe=recipe, rootfs=rootfs, at_once=configuration.limits.builds
+        backend,
+        run,
+        tell,
+        repos=repos,
+        recipe=recipe,
+        rootfs=rootfs,
+        network=configuration.sandbox.build_network,
+        at_once=configuration.limits.builds,
     ) as builder:
         yield builder
 

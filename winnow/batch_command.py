@@ -79,7 +79,7 @@ def work(store: Store, run: str, console: Console) -> int:
 
 def _configured(asked: Asked, backend: str, dataset: Dataset | None = None) -> Configuration:
     """The run's configuration; the settings that depend on the model's window where nobody said otherwise."""
-    options = {**asked.options, "sandbox": {"backend": backend}}
+    options = {**asked.options, "sandbox": {**asked.options.get("sandbox", {}), "backend": backend}}
     if dataset is not None:
         data = {
             "dataset": str(Path(asked.dataset).absolute()) if Path(asked.dataset).exists() else asked.dataset,

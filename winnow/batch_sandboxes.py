@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sandbox import Backend, Limits, Result, Sandbox, World
 
 from .batch_slots import Slots
 from .configuration import LimitSettings
+
+if TYPE_CHECKING:
+    from sandbox import PortHandler
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class LimitedSandbox:
         """See `sandbox.Sandbox`."""
         with self._machine.sandboxes.busy():
             await self._inner.write(path, content, mode)
+
+    async def forward(self, ports: Mapping[int, PortHandler]) -> None:
+        """See `sandbox.Sandbox`."""
+        await self._inner.forward(ports)
 
     async def copy(
         self, name: str, *, network: Literal["none", "host"] | None = None, fresh: bool = True

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from environments import Instance, Pick, check, folder_name, read_dataset
-from environments.building import Builder
+from environments.building import Builder, BuildNetwork
 from sandbox import Backend, Limits, open_backend
 
 from .building import WORLD_FAULTS, open_builder
@@ -32,6 +32,7 @@ class Asked:
     rootfs: Path | None
     sandbox: str
     at_once: int
+    network: BuildNetwork
 
 
 def build(asked: Asked) -> int:
@@ -66,6 +67,7 @@ async def _build_all(asked: Asked, kind: str, instances: tuple[Instance, ...], c
             repos=asked.repos,
             recipe=asked.recipe,
             rootfs=asked.rootfs,
+            network=asked.network,
             at_once=asked.at_once,
         ) as builder:
             work = (_build_one(builder, backend, one, asked.recipes_to, console) for one in instances)

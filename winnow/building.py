@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from environments import GitFailed, NotSealed, RepositoryError, SetupFailed, WorldWrong
-from environments.building import Builder, BuildFailed, WrongRecipe
+from environments.building import Builder, BuildFailed, BuildNetwork, WrongRecipe
 from sandbox import Backend, Images, SandboxError
 
 from .paths import data_folder, sandboxes_folder
@@ -35,6 +35,7 @@ async def open_builder(
     repos: Path | None = None,
     recipe: Path | None = None,
     rootfs: Path | None = None,
+    network: BuildNetwork = "index",
     at_once: int = 2,
 ) -> AsyncIterator[Builder]:
     """A builder for as long as a session takes; its layers are shared by runs and processes, and stay.
@@ -51,6 +52,7 @@ async def open_builder(
             at_once=at_once,
             images=images,
             rootfs=rootfs,
+            network=network,
         )
         try:
             yield builder

@@ -105,6 +105,8 @@ class SandboxSettings(BaseModel):
 
     backend: Literal["docker", "overlay"] = "overlay"
     """Decided when the run starts (`--sandbox auto` is resolved before)."""
+    build_network: Literal["index", "host"] = "index"
+    """What builds and set-ups reach: the user's package index and the hosts that recipes name, or all the host does."""
     memory: int | None = 4 * 2**30
     processes: int | None = 512
     cpus: float | None = None

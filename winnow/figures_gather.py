@@ -63,8 +63,9 @@ class Issue:
     """One task: its attempts, what each strategy chose (None: nothing was worth choosing), what it took.
 
     began, ended: unix time of its first and last step, 0 where it has none. network: "none", or what its sandboxes were
-    given. shared: runs of its test matrix that had no fresh sandbox, of `cells`. ending: how a batch says that it
-    ended, "" where it says nothing. sure: how likely right each strategy said its choice is, between 0 and 1.
+    given. reached: what its build or set-up reached besides the package index. shared: runs of its test matrix that had
+    no fresh sandbox, of `cells`. ending: how a batch says that it ended, "" where it says nothing. sure: how likely
+    right each strategy said its choice is, between 0 and 1.
     auto: {"made": ..., "most": ..., "why": ...} where it got as many attempts as it needed (agent.ways.adaptive), else
     empty. attempt_calls: model calls of its attempts alone. by_mind: what calls took by who answered, named as in
     Attempt.mind.
@@ -84,6 +85,7 @@ class Issue:
     auto: Mapping[str, Any] = field(default_factory=dict)
     attempt_calls: int = 0
     by_mind: Mapping[str, Totals] = field(default_factory=dict)
+    reached: tuple[str, ...] = ()
 
     def counts(self, strategy: str) -> Counts:
         """What our grades say of it."""
@@ -138,6 +140,7 @@ class _Found:
     spent: list[Spent] = field(default_factory=list)
     minds: dict[str, str] = field(default_factory=dict)
     network: str = "none"
+    reached: tuple[str, ...] = ()
     shared: int = 0
     cells: int = 0
     ending: str = ""
@@ -148,7 +151,8 @@ def gather(store: Store, run: str, strategy: str = "") -> Facts:
     """Read the facts of a run. strategy: whose choices are the headline; "": the run's own. Raises NoSuchRun."""
     row = store.run(run)
     found: dict[str, _Found] = {
-        task.task: _Found(network=_network(task.body)) for task in store.tasks(row.run)
+        task.task: _Found(network=_network(task.body), reached=_reached(task.body))
+        for task in store.tasks(row.run)
     }
     for trajectory in store.each_trajectory(row.run):
         if is_attempt(trajectory.trajectory) and trajectory.task in found:
@@ -275,6 +279,7 @@ def _issue(task: str, found: _Found) -> Issue:
         found.auto,
         sum(spent.asks for spent in found.spent if is_attempt(spent.trajectory)),
         {mind: add(spent) for mind, spent in _by_mind(found).items()},
+        found.reached,
     )
 
 
@@ -315,6 +320,15 @@ def _attempt(found: dict[str, _Found], task: str, name: str) -> Attempt | None:
 
 def _patch(body: str) -> str:
     return str(as_object(body).get("patch") or "")
+
+
+def _reached(body: str) -> tuple[str, ...]:
+    """What a build or a set-up reached besides the package index: hosts by name, or the host's network."""
+    recipe = as_object(as_object(body).get("recipe"))
+    if recipe.get("build_network") == "host":
+        return ("the host's network",)
+    hosts = recipe.get("hosts")
+    return tuple(map(str, hosts)) if isinstance(hosts, list) else ()
 
 
 def _network(body: str) -> str:

@@ -213,6 +213,8 @@ def _warnings(console: Console, summary: Summary) -> None:
         )
     if summary.network:
         _say(console, f"Sandboxes had network: {_some(summary.network)}", style="yellow")
+    for host, tasks in summary.reached.items():
+        _say(console, f"Builds reached {host} besides the package index: {_some(tasks)}", style="yellow")
     if summary.shared:
         _say(
             console,

@@ -153,7 +153,8 @@ class Summary:
 
     verdicts: attempts by word. issue_endings: how a batch's issues ended, and which did. decided_by_machinery: attempts
     whose changes to test machinery decide their verdict. flags: audit flag, and the attempts that have it. network:
-    issues whose sandboxes had network. shared, cells: runs of matrices that shared a container, of all.
+    issues whose sandboxes had network. reached: what builds reached besides the package index, and whose. shared,
+    cells: runs of matrices that shared a container, of all.
     minds: what each model did, where there are several.
     reliable: how likely right the headline's choices were said to be, against what was so; None where nothing was said.
     saved: by making only as many attempts as are needed; None where their number was fixed.
@@ -183,6 +184,7 @@ class Summary:
     flaky: tuple[str, ...]
     flags: dict[str, tuple[str, ...]]
     network: tuple[str, ...]
+    reached: dict[str, tuple[str, ...]]
     shared: int
     cells: int
     reliable: Reliability | None = None
@@ -225,6 +227,10 @@ def summarize(facts: Facts) -> Summary:
             for flag in sorted({flag for attempt in attempts for flag in attempt.flags})
         },
         network=tuple(issue.task for issue in facts.issues if issue.network != "none"),
+        reached={
+            host: tuple(issue.task for issue in facts.issues if host in issue.reached)
+            for host in sorted({host for issue in facts.issues for host in issue.reached})
+        },
         shared=sum(issue.shared for issue in facts.issues),
         cells=sum(issue.cells for issue in facts.issues),
         minds=_minds(facts),

@@ -18,7 +18,7 @@ from environments import Dataset, Grade, Pick, empty_patch, read_dataset
 from sandbox import clean
 from store import Store
 
-from .building import WORLD_FAULTS, open_builder
+from .building import WORLD_FAULTS, BuildNetwork, open_builder
 from .configuration import SandboxSettings
 from .failures import WORLD_FAILED
 from .grade_audit import KIND as AUDIT
@@ -64,6 +64,7 @@ class Asked:
     repos: Path | None
     recipe: Path | None
     rootfs: Path | None
+    network: BuildNetwork
     sandbox: str
     json: bool
     store: str | None
@@ -195,7 +196,13 @@ async def _grade_jobs(session: _Session, work: Plan, keep: Keep) -> None:
             tell("not given here: " + " ".join(lacks))
         limits = dataclasses.replace(limits_of(settings), output=OUTPUT)
         async with open_builder(
-            backend, run, tell, repos=asked.repos, recipe=asked.recipe, rootfs=asked.rootfs
+            backend,
+            run,
+            tell,
+            repos=asked.repos,
+            recipe=asked.recipe,
+            rootfs=asked.rootfs,
+            network=asked.network,
         ) as worlds:
             grader = Grader(
                 worlds, backend, limits, keep, tell, asked.at_once, asked.repeats, asked.timeout, WORLD_FAULTS

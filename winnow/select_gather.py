@@ -82,7 +82,13 @@ async def gather_run(
             if lacks := await backend.lacks():
                 tell("not given here: " + " ".join(lacks))
             async with open_builder(
-                backend, run, tell, repos=asked.repos, recipe=asked.recipe, rootfs=asked.rootfs
+                backend,
+                run,
+                tell,
+                repos=asked.repos,
+                recipe=asked.recipe,
+                rootfs=asked.rootfs,
+                network=settings.build_network,
             ) as worlds:
                 work = _Work(
                     store,

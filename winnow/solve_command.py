@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from environments import Overrides, Task, prepare_task, read_issue, repository_name
+from environments.building import reach_told
 from sandbox import Images
 from store import Store
 
@@ -44,6 +45,7 @@ class Asked:
     dockerfile: Path | None
     rootfs: Path | None
     setup: str | None
+    setup_hosts: tuple[str, ...]
     test_command: str | None
     out: Path | None
     apply: bool
@@ -66,8 +68,9 @@ def solve(asked: Asked) -> int:
     Minds(configuration)  # a missing key or price is said before the repository is copied
     store = open_users_store(asked.store)
     run = new_run_id(repository_name(asked.source))
-    task, checkout = _prepare(asked, issue, run, console)
-    for sentence in (*task.snapshot.notes, *task.recipe.why):
+    task, checkout = _prepare(asked, issue, run, console, configuration.sandbox.build_network)
+    reached = reach_told(task.recipe.build_network, task.recipe.hosts) if task.recipe.setup else ()
+    for sentence in (*task.snapshot.notes, *task.recipe.why, *reached):
         console.print(sentence, style="dim", highlight=False)
     store.create_run(run, config=configuration.model_dump_json(), kind="solve")
     store.put_task(run, task.id, body=task_to_json(task))
@@ -82,19 +85,23 @@ def go_on(store: Store, run: str, console: Console, *, out: Path | None, apply: 
 
 
 def _configured(asked: Asked, backend: str) -> Configuration:
-    options = {**asked.options, "sandbox": {"backend": backend}}
+    options = {**asked.options, "sandbox": {**asked.options.get("sandbox", {}), "backend": backend}}
     return configured_for_window(
         options, asked.context_window, preset=asked.preset, file=asked.config, words=asked.words
     )
 
 
-def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task, Path | None]:
+def _prepare(
+    asked: Asked, issue: str, run: str, console: Console, build_network: str
+) -> tuple[Task, Path | None]:
     """The task, and where its patch is to be applied. What was frozen goes where the run cannot be started."""
     said = Overrides(
         image=asked.image,
         dockerfile=asked.dockerfile,
         rootfs=asked.rootfs,
         setup=asked.setup,
+        hosts=asked.setup_hosts,
+        build_network=build_network,
         test_command=asked.test_command,
     )
     folder = worlds_folder(run)

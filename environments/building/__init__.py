@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from .builder import Builder
 from .failures import BuildFailed
+from .hosts import is_host
+from .network import BuildNetwork, IndexNetwork, reach_told, setup_network
 from .plan import WrongRecipe
 from .using import Unused, places_of, prune
 
-__all__ = ["BuildFailed", "Builder", "Unused", "WrongRecipe", "places_of", "prune"]
+__all__ = [
+    "BuildFailed",
+    "BuildNetwork",
+    "Builder",
+    "IndexNetwork",
+    "Unused",
+    "WrongRecipe",
+    "is_host",
+    "places_of",
+    "prune",
+    "reach_told",
+    "setup_network",
+]

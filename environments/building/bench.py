@@ -13,9 +13,10 @@ from pathlib import Path
 from sandbox import Backend, HostRoot, Limits, Place, Root, RootFs, Sandbox, World
 
 from .failures import StepFailed
-from .index import CERTIFICATES, Index
+from .index import Index
 from .interpreters import Interpreter, uv_program
 from .layers import layer, name_of
+from .network import BuildNetwork, HostNetwork, IndexNetwork, network_of
 
 ENV = "/opt/env"
 """Where every sandbox has the environment of a built world."""
@@ -77,14 +78,14 @@ async def ground_for(interpreter: Interpreter, rootfs: Path | None, index: Index
 
 @dataclass(slots=True)
 class Bench:
-    """A started sandbox of a build. env: what every step gets; index: what steps that install get besides. late:
+    """A started sandbox of a build. env: what every step gets; network: what steps that install get besides. late:
     packages that are taken whatever the date, since all their files are younger. converts: whether packages are built
     by a setuptools that still converts Python 2 sources.
     """
 
     sandbox: Sandbox
     ground: Ground
-    index: Index
+    network: HostNetwork | IndexNetwork
     env: Mapping[str, str] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     converts: bool = False
@@ -115,11 +116,13 @@ class Bench:
         env: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
         """(exit code, output) of a step that may fail."""
-        given = {**self.env, **(self.index.env if index else {}), **(env or {})}
+        given = {**self.env, **(self.network.env if index else {}), **(env or {})}
         result = await self.sandbox.run(script, timeout=timeout, env=given, cwd=cwd)
-        output = self.index.plain(result.output)
+        output = self.network.explained(result.output)
         if result.ended != "exited":
             output += f"\nerror: stopped by its limit of {result.ended}"
+        if result.exit_code and index and (sentence := self.network.missed(output)):
+            output += f"\n{sentence}"
         return result.exit_code, output
 
     async def uv(self, *words: str, step: str, timeout: float | None = None) -> str:
@@ -127,7 +130,10 @@ class Bench:
         return await self.run(shlex.join([self.ground.uv, *words]), step=step, timeout=timeout, index=True)
 
     async def close(self) -> None:
-        await self.sandbox.close()
+        try:
+            await self.sandbox.close()
+        finally:
+            await self.network.close()
 
 
 async def open_bench(
@@ -137,8 +143,13 @@ async def open_bench(
     places: tuple[Place, ...],
     name: str,
     env: Mapping[str, str],
+    *,
+    network: BuildNetwork = "index",
+    hosts: tuple[str, ...] = (),
 ) -> Bench:
-    """Start a build's sandbox: the only one of a task that has the network. Raises CannotStart, SandboxDied."""
+    """Start a build's sandbox: the only one of a task that reaches the package index, and the hosts that its recipe
+    names. Raises CannotStart, SandboxDied.
+    """
     fixed = {
         "UV_NO_PROGRESS": "1",
         "UV_NO_CONFIG": "1",
@@ -152,21 +163,22 @@ async def open_bench(
         "GIT_CONFIG_KEY_0": "safe.directory",
         "GIT_CONFIG_VALUE_0": "*",
     }
+    given = network_of(network, index, hosts)
     world = World(
         root=ground.root,
         places=(*ground.places, *places),
         workdir=AT,
         env=world_env(),
-        network="host",
+        network=given.sandbox,
     )
     sandbox = await backend.start(world, name=name, limits=LIMITS)
+    bench = Bench(sandbox, ground, given, {**fixed, **env})
     try:
-        if index.certificates:
-            await sandbox.write(CERTIFICATES, index.certificates)
+        await given.attach(sandbox)
     except BaseException:
-        await sandbox.close()
+        await bench.close()
         raise
-    return Bench(sandbox, ground, index, {**fixed, **env})
+    return bench
 
 
 def world_env(services: bool = False) -> dict[str, str]:

@@ -26,6 +26,7 @@ from .index import read_index
 from .interpreters import Interpreter, download, installed
 from .layers import layer, name_of
 from .mirrors import commit_date, find_repository, has_commit, nearest_tag
+from .network import BuildNetwork
 from .plan import Plan, find_recipe, read_recipe, with_given
 from .repository_reading import Reading, read_repository
 from .sealing import check_stored
@@ -40,11 +41,12 @@ _OTHERWISE = "; name a folder with clones (--repos DIR)"
 class Builder:
     """Makes the worlds of a dataset's rows, each once: layers lie under `folder` and are shared by runs and processes.
 
-    backend: builds run in its sandboxes, which have the network; attempts have none. repos: a folder of mirrors,
+    backend: builds run in its sandboxes. repos: a folder of mirrors,
     None: repositories are cloned from their public host. recipes: a recipe file, or a folder with
     INSTANCE.toml, OWNER__NAME-COMMIT.toml (12 digits) or OWNER__NAME.toml. tell: gets a sentence now and then.
     at_once: how many builds run at the same time. images: makes images ready for rows that name one.
     rootfs: a root file system to build on in place of this machine's own (docker/rootfs-debian.sh makes one).
+    network: what builds reach: the user's package index and the hosts that recipes name, or all that the host does.
     """
 
     def __init__(
@@ -58,12 +60,13 @@ class Builder:
         at_once: int = 2,
         images: Images | None = None,
         rootfs: Path | None = None,
+        network: BuildNetwork = "index",
     ) -> None:
         self._backend = backend
         self._folder = folder.absolute()
         self._repos, self._recipes, self._images = repos, recipes, images
         self._rootfs = rootfs.absolute() if rootfs else None
-        self._tell = tell
+        self._tell, self._network = tell, network
         self._turns = asyncio.Semaphore(max(1, at_once))
         self._index = read_index()
         self._not_to_be_had: set[tuple[int, int]] = set()
@@ -91,14 +94,21 @@ class Builder:
             given = read_recipe(file) if file else {}
             if instance.image:
                 return await image_task(
-                    self._backend, self._folder, instance, snapshot, given, self._images, self._tell
+                    self._backend,
+                    self._folder,
+                    instance,
+                    snapshot,
+                    given,
+                    self._images,
+                    self._tell,
+                    self._network,
                 )
             if instance.language not in ("", "python"):
                 raise BuildFailed(
                     f"{instance.id} is written in {instance.language}: the builder makes Python worlds; name an image"
                 )
             made = await self._made(instance, snapshot, about, given)
-        return task_of(instance, snapshot, made)
+        return task_of(instance, snapshot, made, self._network)
 
     async def recipe(self, instance: Instance) -> str:
         """The text of the recipe that the row's world was made by. Raises as `task`."""
@@ -199,6 +209,7 @@ class Builder:
             interpreters=interpreters,
             rootfs=self._rootfs,
             index=self._index,
+            network=self._network,
         )
         return await make_world(self._backend, self._folder, order, self._tell)
 

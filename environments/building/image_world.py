@@ -21,6 +21,7 @@ from .capture import link_tree
 from .failures import BuildFailed
 from .image_places import PLACES
 from .layers import layer, name_of
+from .network import reach_told
 from .plan import Plan, with_given
 from .repository_reading import read_repository
 from .services import start_script
@@ -52,6 +53,7 @@ async def image_task(
     given: Mapping[str, Any],
     images: Images | None,
     tell: Callable[[str], None],
+    build_network: str = "index",
 ) -> Task:
     """The task of a row with an image. The image's own repository is covered by the frozen one, so that its history
     is sealed; what the image built there and git ignores stays.
@@ -92,8 +94,10 @@ async def image_task(
         env={**about["env"], **plan.env},
         languages=languages_of(frozen),
         network=plan.network,
+        hosts=plan.hosts,
+        build_network=build_network,
         services=start_script(plan.services),
-        why=plan.why,
+        why=(*plan.why, *(reach_told(build_network, plan.hosts) if plan.setup else ())),
     )
     return Task(instance.id, instance.issue, frozen, recipe)
 

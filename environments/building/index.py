@@ -1,7 +1,8 @@
-"""The user's package index, as a build's sandbox needs it: pip's and uv's settings, certificates, local folders.
+"""The user's package index: pip's and uv's settings, certificates, local folders.
 
-What may hold a secret (a URL with a password, a proxy) is an environment variable of single commands: it is in no
-layer and no recipe, and `Index.plain` takes it out of what is shown.
+What may hold a secret (a URL with a password, a proxy) stays outside of a build's sandbox (see network.py), unless the
+user chose the host's network for it: then it is an environment variable of single commands. It is in no layer and no
+recipe, and `Index.plain` takes it out of what is shown.
 """
 
 from __future__ import annotations
@@ -13,21 +14,63 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 CERTIFICATES = "/tmp/winnow-certificates.pem"
 """Where a sandbox of a build has the user's certificates."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_ASKED = ("HOME", "NETRC")
 _OWN = ("UV_INDEX_STRATEGY", "UV_HTTP_TIMEOUT", "UV_INSECURE_HOST", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS")
+
+
+_TIMEOUT = 60.0
+PYPI = "https://pypi.org/simple/"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An index of another host, or a page of links (page). url: without a login. login: (user, password), or None.
+
+    name: what uv calls it.
+    """
+
+    url: str
+    name: str = ""
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    page: bool = False
+
+    @property
+    def base(self) -> str:
+        """The address that projects' names are added to."""
+        return self.url.rstrip("/") + "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the user's requests are made with. certificates: a bundle, b"" for the usual ones. trusted: hosts whose
+    certificates need not be good. environ: where proxies and .netrc are said. timeout: seconds without a byte."""
+
+    certificates: bytes = b""
+    trusted: frozenset[str] = frozenset()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: float = _TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """env: variables for uv and pip. shows: host folders that they name. certificates: a bundle, b"" for none."""
+    """default, extra, links: indexes and find-links, each a remote or what names a folder of this machine.
 
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: variables for uv and pip with the host's network. shows: host folders that they name. certificates: a bundle,
+    b"" for none.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     shows: tuple[str, ...] = ()
     certificates: bytes = b""
+    default: Remote | str = Remote(PYPI)
+    extra: tuple[Remote | str, ...] = ()
+    links: tuple[Remote | str, ...] = ()
+    means: Means = Means()
 
     def plain(self, text: str) -> str:
         """Text without passwords of URLs."""
@@ -79,7 +122,54 @@ def read_index(environ: Mapping[str, str] | None = None) -> Index:
         env.setdefault("UV_INSECURE_HOST", trusted.replace("\n", " "))
         env["PIP_TRUSTED_HOST"] = trusted
     folders = dict.fromkeys(folder for one in (default or "", *extra, *links) if (folder := _folder(one)))
-    return Index(env, tuple(folders), certificates)
+    return Index(
+        env,
+        tuple(folders),
+        certificates,
+        default=_source(default or PYPI, environ),
+        extra=tuple(_source(one, environ) for one in extra),
+        links=tuple(_source(one, environ, page=True) for one in links),
+        means=Means(
+            certificates,
+            frozenset(env.get("UV_INSECURE_HOST", "").split()),
+            {
+                name: environ[name]
+                for name in (*_ASKED, *_PROXIES, *map(str.lower, _PROXIES))
+                if name in environ
+            },
+            _seconds(environ),
+        ),
+    )
+
+
+def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
+    """An address without its user and password, and these."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = login.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(user), unquote(password))
+
+
+def _source(said: str, environ: Mapping[str, str], page: bool = False) -> Remote | str:
+    """What an entry of the settings names: uv's may have a name before the address."""
+    name, url = "", said
+    if match := re.match(r"([\w.-]+)=(\w+://.*)", said):
+        name, url = match[1], match[2]
+    if not url.startswith(("http://", "https://")):
+        return said
+    url, login = without_login(url)
+    if login is None and name:
+        word = re.sub(r"[^A-Z0-9]", "_", name.upper())
+        user, password = (environ.get(f"UV_INDEX_{word}_{what}") for what in ("USERNAME", "PASSWORD"))
+        login = (user or "", password or "") if user or password else None
+    return Remote(url, name, login, page)
+
+
+def _seconds(environ: Mapping[str, str]) -> float:
+    said = environ.get("UV_HTTP_TIMEOUT") or environ.get("PIP_DEFAULT_TIMEOUT") or ""
+    return max(float(said), 1.0) if re.fullmatch(r"\d{1,5}(\.\d+)?", said) else _TIMEOUT
 
 
 def _uv_settings(environ: Mapping[str, str]) -> dict[str, str]:

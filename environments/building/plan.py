@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from .hosts import is_host
 from .version_choice import minor_of
 
 
@@ -41,8 +42,8 @@ class Plan:
     project, extras, groups, files, requirements: what is installed, as in
     `Wishes`; leave_out: lines of those that are not. local: further projects inside the repository.
     install: "editable" (PEP 660), "develop" (setup.py develop), "path" (only put on Python's path), "script" (setup
-    alone does it). setup: shell lines run after that, with network. env: variables of tests and attempts.
-    why: a sentence each.
+    alone does it). setup: shell lines run after that, as part of the build. hosts: what the build's steps reach besides
+    the package index, by http and https. env: variables of tests and attempts. why: a sentence each.
     """
 
     python: str = ""
@@ -63,6 +64,7 @@ class Plan:
     test_format: str = ""
     test_timeout: float = 1800.0
     network: str = "none"
+    hosts: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     why: tuple[str, ...] = ()
 
@@ -81,7 +83,8 @@ _ABOUT = {
     "leave_out": "of all these, by name: not installed",
     "local": "further projects in the repository, installed editable",
     "install": "editable, develop, path or script (setup alone does it)",
-    "setup": "shell lines run last, with network",
+    "setup": "shell lines run last, as part of the build",
+    "hosts": "what the build reaches besides the package index; every report repeats it",
     "test_command": "run at the repository's root",
     "test_format": "pytest, unittest or exit",
     "test_timeout": "seconds",
@@ -162,6 +165,8 @@ def _checked(file: Path, name: str, value: Any) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise WrongRecipe(f"{file}: {name} is a list of texts")
+        if name == "hosts" and (wrong := [one for one in value if not is_host(one)]):
+            raise WrongRecipe(f"{file}: {wrong[0]!r} is no host's whole name, such as github.com")
         return tuple(value)
     if name == "env":
         if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):

@@ -35,6 +35,7 @@ from .installing import (
 from .interpreters import Interpreter
 from .keeping import keep_environment, keep_repository, mark_start
 from .layers import layer, name_of, remove
+from .network import BuildNetwork, reach_told
 from .plan import Plan, Service, version_of, write_recipe
 from .repository_reading import Reading
 from .services import HOME, start_script
@@ -64,10 +65,11 @@ class Order:
     interpreters: Mapping[Minor, Interpreter]
     rootfs: Path | None
     index: Index
+    network: BuildNetwork = "index"
 
     def name(self) -> str:
         """The world's name: what it is made from."""
-        plans = [asdict(replace(self.plans[one.minor], why=())) for one in self.choices]
+        plans = [_without_nothing(asdict(replace(self.plans[one.minor], why=()))) for one in self.choices]
         pythons = [
             (str(self.interpreters[one.minor].executable), self.interpreters[one.minor].version)
             for one in self.choices
@@ -83,7 +85,12 @@ class Order:
             self.tag,
             str(self.rootfs),
             self.instance.version,
+            *self.reach(()),
         )
+
+    def reach(self, hosts: tuple[str, ...]) -> tuple[object, ...]:
+        """What a layer's name says of the network: nothing where it is the package index alone."""
+        return (*([self.network] if self.network != "index" else []), *([hosts] if hosts else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ async def make_world(backend: Backend, folder: Path, order: Order, tell: Callabl
     return Made(made, plan, ground, (made / "recipe.toml").read_text(encoding="utf-8"))
 
 
-def task_of(instance: Instance, snapshot: Snapshot, made: Made) -> Task:
+def task_of(instance: Instance, snapshot: Snapshot, made: Made, build_network: BuildNetwork) -> Task:
     """The task: the repository as it was frozen, shown with what the installation made in it."""
     plan = made.plan
     frozen = replace(snapshot, tree=made.folder / "tree")
@@ -124,8 +131,10 @@ def task_of(instance: Instance, snapshot: Snapshot, made: Made) -> Task:
         places=tuple(places),
         languages=languages_of(frozen) or ("python",),
         network=plan.network,
+        hosts=plan.hosts,
+        build_network=build_network,
         services=start_script(plan.services),
-        why=plan.why,
+        why=(*plan.why, *reach_told(build_network, plan.hosts)),
     )
     return Task(instance.id, instance.issue, frozen, recipe)
 
@@ -201,7 +210,7 @@ class _Making:
         services = await self._services(plan, ground)
         if services is not None:
             places += (Place(services, HOME),)
-        bench = await open_bench(self._backend, ground, order.index, places, f"build-{order.instance.id}", {})
+        bench = await self._bench(ground, places, "build", plan)
         try:
             await self._tag(bench)
             await mark_start(bench)
@@ -223,7 +232,12 @@ class _Making:
                 requirements=(*plan.requirements, *trial.added),
                 test_command=trial.way.command,
                 test_format=trial.way.format,
-                why=(*plan.why, trial.way.why, trial.why, *_added(trial)),
+                why=(
+                    *plan.why,
+                    trial.way.why,
+                    trial.why,
+                    *_added(trial),
+                ),
             )
             await self._keep(bench, plan, base, services, into)
             return max(trial.share, at_least)
@@ -252,16 +266,20 @@ class _Making:
         )
         python = (ground.python, order.interpreters[version_of(plan)].version)
         name = name_of(
-            "dependencies", about, said, computed if plan.project else "", python, str(order.rootfs)
+            "dependencies",
+            about,
+            said,
+            computed if plan.project else "",
+            python,
+            str(order.rootfs),
+            *order.reach(plan.hosts),
         )
 
         async def make(into: Path) -> None:
             (into / "env").mkdir()
             (into / "empty").mkdir()
             places = (Place(order.snapshot.tree, AT), Place(into / "empty", ENV))
-            bench = await open_bench(
-                self._backend, ground, order.index, places, f"deps-{order.instance.id}", {}
-            )
+            bench = await self._bench(ground, places, "deps", plan)
             try:
                 await self._tag(bench)
                 await make_environment(bench, plan)
@@ -284,9 +302,7 @@ class _Making:
 
         async def make(into: Path) -> None:
             places = (Place(order.snapshot.tree, AT), Place(into, HOME))
-            bench = await open_bench(
-                self._backend, ground, order.index, places, f"services-{order.instance.id}", {}
-            )
+            bench = await self._bench(ground, places, "services", plan)
             try:
                 for service in wanted:
                     await make_service(bench, service.name, service.requirements, HOME)
@@ -295,8 +311,20 @@ class _Making:
                 await bench.close()
 
         about = [(service.name, service.requirements) for service in wanted]
-        return await layer(
-            self._folder / "services", name_of("services", about, ground.python, str(order.rootfs)), make
+        name = name_of("services", about, ground.python, str(order.rootfs), *order.reach(plan.hosts))
+        return await layer(self._folder / "services", name, make)
+
+    async def _bench(self, ground: Ground, places: tuple[Place, ...], what: str, plan: Plan) -> Bench:
+        order = self._order
+        return await open_bench(
+            self._backend,
+            ground,
+            order.index,
+            places,
+            f"{what}-{order.instance.id}",
+            {},
+            network=order.network,
+            hosts=plan.hosts,
         )
 
     async def _tag(self, bench: Bench) -> None:
@@ -333,7 +361,8 @@ class _Making:
             await asyncio.to_thread(remove, into / "services")
             await asyncio.to_thread(link_tree, services, into / "services")
         repository = order.instance.repo
-        text = write_recipe(plan, repository=repository, commit=order.snapshot.base, resolved=pins)
+        told = replace(plan, why=(*plan.why, *reach_told(order.network, plan.hosts)))
+        text = write_recipe(told, repository=repository, commit=order.snapshot.base, resolved=pins)
         (into / "recipe.toml").write_text(text, encoding="utf-8")
         (into / "world.json").write_text(json.dumps(asdict(plan)))
 
@@ -375,6 +404,11 @@ def _in_short(plan: Plan) -> str:
 
 def _added(trial: Trial) -> tuple[str, ...]:
     return (f"added, since its tests want them: {', '.join(trial.added)}",) if trial.added else ()
+
+
+def _without_nothing(said: dict[str, Any]) -> dict[str, Any]:
+    """Without what was added to plans later and says nothing: layers keep their names."""
+    return {name: value for name, value in said.items() if name != "hosts" or value}
 
 
 def _plan_from(said: Mapping[str, Any]) -> Plan:

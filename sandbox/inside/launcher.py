@@ -29,7 +29,15 @@ import struct
 from _signal import SIG_DFL, SIGCHLD, SIGKILL, set_wakeup_fd, signal
 from _socket import AF_INET, AF_UNIX, SCM_RIGHTS, SOCK_DGRAM, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 
-from . import cgroups, kernel, mounts, namespaces, seccomp, server
+from . import (
+    cgroups,
+    kernel,
+    mounts,
+    namespaces,
+    ports,  # noqa: F401 (loaded here: a sandbox that wants it does not see the file any more)
+    seccomp,
+    server,
+)
 
 STREAM = 3
 MESSAGE = 1 << 18

@@ -93,6 +93,7 @@ class Server:
         self.command = None
         self.reading = None  # (number of the request, descriptor, bytes left)
         self.puts = {}  # by slot: a memory file
+        self.ports = None  # forwarded ones, once there are any
         self.left_behind = []  # pipes of ended commands that their children hold open
         self.most_left_behind = os.sysconf("SC_OPEN_MAX") // 2
         self.scratch = [memoryview(bytearray(CHUNK))]
@@ -109,6 +110,8 @@ class Server:
             self._go_on()
             if self.unsent:
                 self._flush()
+            if self.ports is not None:
+                self.ports.go_on()
             for descriptor, _ in self.poll.poll(self._patience()):
                 if descriptor in self.on:
                     self.on[descriptor](descriptor)
@@ -145,6 +148,8 @@ class Server:
         for kind, number, fields in self.frames.feed(data):
             if kind == wire.PUT:
                 self._put(*fields)
+            elif kind in wire.OF_PORTS:
+                self.ports.take(kind, number, fields)
             elif kind != wire.KILL:
                 self._begin(kind, number, fields)
             elif self.command is not None and self.command.number == number and self.command.status is None:
@@ -243,6 +248,14 @@ class Server:
             self._say_done(number)
         else:
             self._say(wire.FAILED, number, wire.STUCK, b"a killed process does not end")
+
+    def _forward(self, number, *ports):
+        from .ports import Ports  # of no use to the sandboxes that have none
+
+        if self.ports is None:
+            self.ports = Ports(self)
+        self.ports.listen([wire.integer(port, 65535) for port in ports])
+        self._say_done(number)
 
     # The command that runs
 
@@ -344,6 +357,7 @@ REQUESTS = {
     wire.READ: Server._read,
     wire.WRITE: Server._write,
     wire.KILL_ALL: Server._kill_all,
+    wire.LISTEN: Server._forward,
 }
 
 

@@ -11,6 +11,7 @@ One request is answered at a time. To the server:
     WRITE number path mode piece more  more is 1 where another piece is to be appended; mode counts with the last
     KILL number                        kill everything, if this request still runs; no answer of its own
     KILL_ALL number                    kill everything
+    LISTEN number port...              forward these ports of the sandbox's loopback from now on
 
 and back:
 
@@ -19,10 +20,21 @@ and back:
     TAIL number bytes      the last of a command's output, where it is more than that
     DONE number code cut killed        a command's end; for the others code is 0. killed: 1 where a KILL ended it
     FAILED number why text             why is one of the words below
+
+Between these travel the bytes of connections to forwarded ports, each connection with a number of its own:
+
+    OPEN number port                   to Winnow: somebody connected. Numbers count up
+    BYTES number bytes                 both ways; never more than WINDOW of them that the other side has not TAKEN
+    TAKEN number count                 so many bytes were handed on
+    END number                         no more bytes come from this side
+    GONE number                        this side has let go, and says no more; without an END before it, the connection
+                                       was cut. The number is forgotten when both sides have said so
 """
 
-PUT, RUN, READ, WRITE, KILL, KILL_ALL = b"P", b"R", b"F", b"W", b"K", b"A"
+PUT, RUN, READ, WRITE, KILL, KILL_ALL, LISTEN = b"P", b"R", b"F", b"W", b"K", b"A", b"L"
 HELLO, DATA, TAIL, DONE, FAILED = b"H", b"D", b"T", b"E", b"X"
+OPEN, BYTES, TAKEN, END, GONE = b"o", b"b", b"t", b"e", b"g"
+OF_PORTS = frozenset((OPEN, BYTES, TAKEN, END, GONE))
 
 STDIN, SCRIPT = b"0", b"1"
 
@@ -38,6 +50,12 @@ MOST = 8 << 20
 
 INLINE = 100_000
 """Most bytes of a script that travels in RUN: the kernel takes no single argument beyond 128 KB."""
+
+WINDOW = 1 << 18
+"""Most bytes of one connection, in one direction, that wait anywhere on their way."""
+
+CONNECTIONS = 128
+"""Most connections of a sandbox at one time; further ones wait in the kernel until one is gone."""
 
 _HEAD = 5
 

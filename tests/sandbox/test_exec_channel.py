@@ -15,6 +15,7 @@ from sandbox import CannotStart, DiskFull, NotThere, SandboxDied, SandboxError, 
 from sandbox.exec_channel import ExecChannel, with_line
 from sandbox.inside import wire
 from sandbox.inside.output import Output
+from sandbox.ports import Ports
 
 FRAME = st.tuples(
     st.binary(min_size=1, max_size=1), st.integers(0, 2**32 - 1), st.lists(st.binary(max_size=40), max_size=5)
@@ -259,3 +260,100 @@ def test_the_server_imports_next_to_nothing():
     )
     strangers = {name for name in told.stdout.split() if not name.startswith("sandbox")}
     assert strangers <= {"select", "_socket", "errno", "time", "_signal", "_ctypes", "_struct"}
+
+
+def opened(number=1, port=b"61001"):
+    return wire.frame(wire.OPEN, number, port)
+
+
+async def _echo(reader, writer):
+    while piece := await reader.read(1000):
+        writer.write(piece)
+
+
+LIES_OF_PORTS = {
+    "a port that nobody forwarded": opened(port=b"61002"),
+    "a port that is no number": opened(port=b"x"),
+    "a connection that was there before": opened(2) + opened(1),
+    "bytes of no connection": wire.frame(wire.BYTES, 9, b"x"),
+    "more bytes than the window": opened() + wire.frame(wire.BYTES, 1, b"x" * (wire.WINDOW + 1)),
+    "bytes after the end": opened() + wire.frame(wire.END, 1) + wire.frame(wire.BYTES, 1, b"x"),
+    "two ends": opened() + 2 * wire.frame(wire.END, 1),
+    "two of its last words": opened() + 2 * wire.frame(wire.GONE, 1),
+    "more taken than was sent": opened() + wire.frame(wire.TAKEN, 1, b"1"),
+    "taken is no number": opened() + wire.frame(wire.TAKEN, 1, b"-1"),
+    "too few fields": opened() + wire.frame(wire.BYTES, 1),
+    "too many fields": opened() + wire.frame(wire.GONE, 1, b"x"),
+    "too many connections": b"".join(opened(number) for number in range(1, wire.CONNECTIONS + 2)),
+}
+
+
+@pytest.mark.parametrize("lie", LIES_OF_PORTS.values(), ids=LIES_OF_PORTS)
+@pytest.mark.parametrize("asked", [True, False], ids=["while a command runs", "while nobody asks"])
+async def test_a_lie_about_a_port_is_a_death(lie, asked):
+    async with Fake(done(), *([lie] if asked else [])) as fake:
+        await fake.channel.forward({61001: _echo})
+        if not asked:
+            await fake._loop.sock_sendall(fake._theirs, lie)
+            await wait_until_async(lambda: fake.channel.closed, "the lie is heard")
+        with pytest.raises(SandboxDied):
+            await fake.channel.run("true", timeout=20, output_limit=1000)
+        assert fake.channel.closed
+
+
+async def test_a_server_that_never_was_asked_to_forward_has_no_connections():
+    async with Fake(opened()) as fake:
+        with pytest.raises(SandboxDied, match="another language"):
+            await fake.channel.run("true", timeout=20)
+
+
+@given(
+    frames=st.lists(
+        st.tuples(
+            st.sampled_from(sorted(wire.OF_PORTS)),
+            st.integers(0, 4),
+            st.lists(st.sampled_from([b"", b"61001", b"1", b"300000", b"x" * 70_000]), max_size=2),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_is_said_of_ports_is_understood_or_malformed(frames):
+    async def check():
+        said = []
+
+        async def send(piece):
+            said.append(piece)
+
+        ports = Ports(send)
+        ports.handlers[61001] = _echo
+        try:
+            for frame in frames:
+                ports.take(*frame)
+                await asyncio.sleep(0)
+        except wire.Malformed:
+            pass
+        finally:
+            await ports.close()
+
+    asyncio.run(check())
+
+
+async def test_the_time_limit_of_a_command_holds_while_connections_are_busy(monkeypatch):
+    """Bytes of ports are no sign of life of the command."""
+    monkeypatch.setattr(exec_channel, "GRACE", 0.2)
+    async with Fake(done()) as fake:
+        await fake.channel.forward({61001: _echo})
+        await fake._loop.sock_sendall(fake._theirs, opened())
+
+        async def chatter():
+            while True:
+                await fake._loop.sock_sendall(fake._theirs, wire.frame(wire.BYTES, 1, b"x"))
+                await asyncio.sleep(0)
+
+        chatting = asyncio.ensure_future(chatter())
+        fake._answers.append(lambda n: b"")
+        fake._answers += [b""] * 100_000  # of the connection's frames
+        with pytest.raises(SandboxDied, match="did not answer"):
+            await fake.channel.run("true", timeout=0.2)
+        chatting.cancel()
+        await asyncio.gather(chatting, return_exceptions=True)

@@ -54,6 +54,7 @@ def asked(checkout: Path, recording: Path) -> Asked:
         dockerfile=None,
         rootfs=None,
         setup=None,
+        setup_hosts=(),
         test_command=None,
         out=None,
         apply=False,

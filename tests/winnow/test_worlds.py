@@ -93,7 +93,11 @@ def test_what_a_setup_made_is_there_for_attempts_but_not_its_network(home, tmp_p
     httpserver.expect_request("/data").respond_with_data("from the network")
     url = httpserver.url_for("/data")
     reply = answers(PREPARED.format(url=url), "names.py", toy.OLD, toy.RIGHT)
-    done, _ = solve(home, checkout, reply, "--setup", SETUP.format(url=url), sandbox=sandbox)
+    words = ("--setup", SETUP.format(url=url), "--build-network", "host")
+    done, _ = solve(home, checkout, reply, *words, sandbox=sandbox)
+    assert "the build has the host's network (--build-network host)" in " ".join(done.stderr.split())
+    report = home.run("report", json.loads(done.stdout)["run"])
+    assert "Builds reached the host's network besides the package index" in " ".join(report.stdout.split())
     assert "build/" not in chosen_with_a_vote(done)["patch"]
     assert len(httpserver.log) == 1, "the set-up alone has a network"
     assert not (checkout / "build").exists() and not Path("/usr/made").exists()

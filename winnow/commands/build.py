@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .checks import check_sandbox
+from .checks import check_build_network, check_sandbox
+from .options import BuildNetworkOption
 
 EXAMPLE = "Example: winnow build rows.jsonl --repos mirrors/ --recipes-to recipes/"
 
@@ -30,6 +31,7 @@ def command(
         Path | None, typer.Option(help="Build on this root file system (docker/rootfs-debian.sh makes one).")
     ] = None,
     sandbox: Annotated[str, typer.Option(help="docker, overlay, or auto for what works here.")] = "auto",
+    build_network: BuildNetworkOption = None,
     at_once: Annotated[int, typer.Option(min=1, help="Worlds built at once.")] = 2,
     filter: Annotated[
         list[str] | None, typer.Option(help="Only rows that match: a regular expression, or field=value.")
@@ -48,5 +50,12 @@ def command(
     from ..build_command import Asked, build
 
     check_sandbox(sandbox)
+    check_build_network(build_network)
     pick = Pick(instances=instances, filter=tuple(filter or ()), slice=slice, shard=shard)
-    raise typer.Exit(build(Asked(dataset, pick, repos, recipe, recipes_to, rootfs, sandbox, at_once)))
+    raise typer.Exit(
+        build(
+            Asked(
+                dataset, pick, repos, recipe, recipes_to, rootfs, sandbox, at_once, build_network or "index"
+            )
+        )
+    )

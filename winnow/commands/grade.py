@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .checks import check_sandbox
-from .options import StoreOption
+from .checks import check_build_network, check_sandbox
+from .options import BuildNetworkOption, StoreOption
 
 EXAMPLE = "Example: winnow grade --dataset rows.jsonl --gold --empty   (is the dataset itself right?)"
 
@@ -55,6 +55,7 @@ def command(
     rootfs: Annotated[
         Path | None, typer.Option(help="The root file system that worlds are built on (as for `run`).")
     ] = None,
+    build_network: BuildNetworkOption = None,
     sandbox: Annotated[str, typer.Option(help="docker, overlay, or auto for what works here.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the grades as JSON.")] = False,
     store: StoreOption = None,
@@ -76,6 +77,7 @@ def command(
             "name a RUN or a file of PREDICTIONS, or say --gold or --empty", param_hint="[RUN|PREDICTIONS]"
         )
     check_sandbox(sandbox)
+    check_build_network(build_network)
     pick = Pick(instances=instances, filter=tuple(filter or ()), slice=slice, shard=shard)
     raise typer.Exit(
         grade(
@@ -93,6 +95,7 @@ def command(
                 repos=repos,
                 recipe=recipe,
                 rootfs=rootfs,
+                network=build_network or "index",
                 sandbox=sandbox,
                 json=as_json,
                 store=store,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .checks import check_sandbox
-from .options import StoreOption
+from .checks import check_build_network, check_sandbox
+from .options import BuildNetworkOption, StoreOption
 
 EXAMPLE = "Example: winnow run issues.jsonl --model gpt-5 --repos mirrors/ --budget 50 --budget-per-issue 1"
 
@@ -56,6 +56,7 @@ def command(
         Path | None,
         typer.Option(help="A root file system that worlds are built on (docker/rootfs-debian.sh)."),
     ] = None,
+    build_network: BuildNetworkOption = None,
     attempts: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +98,7 @@ def command(
     from ..mixing import said_models
 
     check_sandbox(sandbox)
+    check_build_network(build_network)
     asked = Asked(
         dataset=dataset,
         selection={
@@ -122,6 +124,7 @@ def command(
                 "tokens": budget_tokens,
                 "seconds": time_limit,
             },
+            "sandbox": {"build_network": build_network},
             "limits": {
                 "issues": issues,
                 "sandboxes": sandboxes,

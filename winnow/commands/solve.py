@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .checks import check_sandbox
-from .options import StoreOption
+from .checks import check_build_network, check_hosts, check_sandbox
+from .options import BuildNetworkOption, StoreOption
 
 EXAMPLE = "Example: winnow solve . --issue issue.md --model gpt-5 --attempts 5 --budget 2 --out fix.patch"
 
@@ -59,8 +59,16 @@ def command(
         typer.Option(help="A folder with a root file system instead of an image (docker/rootfs-debian.sh)."),
     ] = None,
     setup: Annotated[
-        str | None, typer.Option(help="A shell line that prepares the repository (run once, with network).")
+        str | None,
+        typer.Option(
+            help="A shell line that prepares the repository, run once; it reaches the package index."
+        ),
     ] = None,
+    setup_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="What --setup reaches besides: github.com. May be said again."),
+    ] = None,
+    build_network: BuildNetworkOption = None,
     test_command: Annotated[
         str | None, typer.Option(help="The shell line that runs the existing tests. Default: detected.")
     ] = None,
@@ -98,6 +106,8 @@ def command(
     if sum(root is not None for root in (image, dockerfile, rootfs)) > 1:
         raise typer.BadParameter("give one of --image, --dockerfile and --rootfs", param_hint="--image")
     check_sandbox(sandbox)
+    check_build_network(build_network)
+    check_hosts(setup_host or [])
     asked = Asked(
         source=source,
         issue=issue,
@@ -111,6 +121,7 @@ def command(
                 concurrency=concurrency,
                 patience=patience,
             ),
+            "sandbox": {"build_network": build_network},
             "selection": {"isolation": "fresh" if fresh else None},
             "budget": {"usd": budget, "tokens": budget_tokens, "seconds": time_limit},
         },
@@ -123,6 +134,7 @@ def command(
         dockerfile=dockerfile,
         rootfs=rootfs,
         setup=setup,
+        setup_hosts=tuple(setup_host or ()),
         test_command=test_command,
         out=out,
         apply=apply,

@@ -131,6 +131,7 @@ def _warnings(summary: Summary) -> Iterator[tuple[str, str]]:
         ("verdicts that changes to test machinery decide", summary.decided_by_machinery),
         ("attempts with flaky tests", summary.flaky),
         ("issues whose sandboxes had network", summary.network),
+        *((f"issues whose builds reached {host}", found) for host, found in summary.reached.items()),
         *((f"audit: {flag}", found) for flag, found in summary.flags.items()),
     ):
         if named:
