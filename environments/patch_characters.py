@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from .shown_text import unfit_characters, visible_line
 
-_NAMED = 5
+_NAMED = 20
 """Characters that the sentence names before it says how many more there are."""
 _CONTROLS = {
     "\b": "BACKSPACE",

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import rich.console
 import rich.live
+import rich.status
 import rich.syntax
 import rich.text
 from rich.segment import Segment
@@ -41,6 +42,10 @@ class Console(rich.console.Console):
         """Every string of whatever is printed comes here."""
         return super().render_str(visible_line(text), **{**more, "markup": False, "emoji": False})
 
+    def status(self, status: str, **more: Any) -> Status:  # type: ignore[override]
+        """A line that says what is being done while it is."""
+        return Status(Text(visible_line(status)), console=self, **more)
+
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         # Last, whatever made the segments: Rich's own control codes are in segments marked as such.
         return super()._render_buffer(
@@ -69,6 +74,18 @@ class Syntax(rich.syntax.Syntax):
 
     def __init__(self, code: str, lexer: str, **more: Any):
         super().__init__(visible(code), lexer, **more)
+
+
+class Status(rich.status.Status):
+    """Rich's line with a spinner, which takes strings for markup. Printed text is treated as by `Live`."""
+
+    def start(self) -> None:
+        super().start()
+        if self.console.is_terminal:
+            shown_streams.install()
+
+    def update(self, status: Any = None, **more: Any) -> None:
+        super().update(Text(visible_line(status)) if isinstance(status, str) else status, **more)
 
 
 class Live(rich.live.Live):

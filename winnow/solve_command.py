@@ -14,7 +14,7 @@ from store import Store
 
 from .batch_issues import stored_configuration
 from .configuration import Configuration
-from .console import Console, Text, indented
+from .console import Console, indented
 from .minds import Minds
 from .paths import new_run_id, open_users_store, sandboxes_folder, worlds_folder
 from .pipeline import Outcome
@@ -101,7 +101,7 @@ def _prepare(asked: Asked, issue: str, run: str, console: Console) -> tuple[Task
         with console.status("preparing the repository") as status:
 
             def progress(line: str) -> None:
-                status.update(Text(line))  # which takes a string for markup
+                status.update(line)
 
             with Images(run, sandboxes_folder(), progress) as images:
                 task = prepare_task(asked.source, issue, folder=folder, overrides=said, images=images)
