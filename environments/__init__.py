@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .task import Recipe, Snapshot, Task
-
 if TYPE_CHECKING:
     from .datasets import BadRow, Dataset, DatasetError, Pick, dataset_schemas, folder_name, read_dataset
     from .detection import Overrides, detect
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from .safe_git import GitFailed, RepositoryError
     from .shown_text import json_text, unfit_characters, visible, visible_line
     from .sources import is_test, languages_of, source_files, test_libraries
+    from .task import Recipe, Snapshot, Task
     from .test_logs import Outcome, read_log
     from .test_run import TestReport, command_for, run_tests
     from .tree_changes import WorkingTree, working_tree
@@ -104,6 +103,7 @@ _LATER = {
     "safe_git": ("GitFailed", "RepositoryError"),
     "shown_text": ("json_text", "unfit_characters", "visible", "visible_line"),
     "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
+    "task": ("Recipe", "Snapshot", "Task"),
     "test_logs": ("Outcome", "read_log"),
     "test_run": ("TestReport", "command_for", "run_tests"),
     "tree_changes": ("WorkingTree", "working_tree"),

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 _EMOJI = (
@@ -40,47 +42,68 @@ _SUSPECT = (
     f"{_NONCHARACTERS}"
 )
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_KEPT = re.compile(
-    "|".join(
-        (
-            f"(?<=[{_EMOJI}])\u200d(?=[{_EMOJI}])",
-            f"(?<=[{_EMOJI}]\ufe0f)\u200d(?=[{_EMOJI}])",
-            f"(?<=[{_EMOJI}])[\ufe0e\ufe0f]",
-            "(?<=[0-9#*])\ufe0f(?=\u20e3)",
-            f"(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])",
-            f"(?<=[{_HAN}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]",
-        )
+_ASCII_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ASCII_LINE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """in_text, in_line: one class of characters each, which is searched ten times as fast as alternatives would be.
+    kept: at such a character, whether what is around it makes it fit.
+    """
+
+    in_text: re.Pattern[str]
+    in_line: re.Pattern[str]
+    kept: re.Pattern[str]
+    marks_too_many: re.Pattern[str]
+
+
+@cache
+def _patterns() -> _Patterns:
+    # Compiled when the first text comes that is not ASCII: --help has none, and is printed before one notices.
+    kept = (
+        f"(?<=[{_EMOJI}])\u200d(?=[{_EMOJI}])",
+        f"(?<=[{_EMOJI}]\ufe0f)\u200d(?=[{_EMOJI}])",
+        f"(?<=[{_EMOJI}])[\ufe0e\ufe0f]",
+        "(?<=[0-9#*])\ufe0f(?=\u20e3)",
+        f"(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])",
+        f"(?<=[{_HAN}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]",
     )
-)
-# One class of characters each, which is searched ten times as fast as alternatives; context is looked at afterwards.
-_IN_TEXT = re.compile(f"[{_SUSPECT}]")
-_IN_LINE = re.compile(rf"[\n\t{_SUSPECT}]")
-_MARKS_TOO_MANY = re.compile(f"(?<=[{_MARKS}]{{4}})[{_MARKS}]+")
+    return _Patterns(
+        re.compile(f"[{_SUSPECT}]"),
+        re.compile(rf"[\n\t{_SUSPECT}]"),
+        re.compile("|".join(kept)),
+        re.compile(f"(?<=[{_MARKS}]{{4}})[{_MARKS}]+"),
+    )
 
 
 def visible(text: str) -> str:
     """A text of any number of lines, every unfit character written out."""
-    return _few_marks(_IN_TEXT.sub(_written_out, text))
+    if text.isascii():
+        return _ASCII_TEXT.sub(_written_out, text)
+    return _few_marks(_patterns().in_text.sub(_written_out, text))
 
 
 def visible_line(text: str) -> str:
     """A text that must stay on its line (an id, a name, a title, a cell): line feeds and tabs are written out too."""
-    return _few_marks(_IN_LINE.sub(_written_out, text))
+    if text.isascii():
+        return _ASCII_LINE.sub(_written_out, text)
+    return _few_marks(_patterns().in_line.sub(_written_out, text))
 
 
 def unfit_characters(text: str) -> list[str]:
     """The unfit characters in a text, each once, in the order in which they come."""
-    found = dict.fromkeys(each[0] for each in _IN_TEXT.finditer(text) if not _kept(each))
-    return list(found | dict.fromkeys("".join(_MARKS_TOO_MANY.findall(text))))
+    found = dict.fromkeys(each[0] for each in _patterns().in_text.finditer(text) if not _kept(each))
+    return list(found | dict.fromkeys("".join(_patterns().marks_too_many.findall(text))))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """A value as JSON for programs: it reads back the same, and unfit characters are JSON's own escapes."""
-    return _IN_TEXT.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=False))
+    return _patterns().in_text.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def _kept(found: re.Match[str]) -> bool:
-    return found[0] in _SOMETIMES and _KEPT.match(found.string, found.start()) is not None
+    return found[0] in _SOMETIMES and _patterns().kept.match(found.string, found.start()) is not None
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -88,7 +111,7 @@ def _written_out(found: re.Match[str]) -> str:
 
 
 def _few_marks(text: str) -> str:
-    return text if text.isascii() else _MARKS_TOO_MANY.sub(lambda run: "".join(map(_code, run[0])), text)
+    return _patterns().marks_too_many.sub(lambda run: "".join(map(_code, run[0])), text)
 
 
 def _code(character: str) -> str:
