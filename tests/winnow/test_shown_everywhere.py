@@ -242,6 +242,11 @@ def test_every_path_of_the_viewer_is_fit(place):
             assert not raw(text), (path, sorted(map(ascii, raw(text))))
             assert not raw(str(answer.headers))
             hostile += visible("\x1b]52") in text
+            if path.endswith(("/trajectories/attempt-1/", f"/issues/{slug(TASKS[3])}/")):
+                assert (
+                    "Warning: the patch holds" in text
+                    and "U+202E RIGHT-TO-LEFT OVERRIDE in src/mod.py" in text
+                )
         assert hostile >= 8
 
 
