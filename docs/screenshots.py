@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from rich.console import Console  # noqa: TID251 (it records its own drawing)
 
 from store import Reader, Step, open_reader
 from winnow.batch_issues import Stage

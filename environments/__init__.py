@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .task import Recipe, Snapshot, Task
-
 if TYPE_CHECKING:
     from .datasets import BadRow, Dataset, DatasetError, Pick, dataset_schemas, folder_name, read_dataset
     from .detection import Overrides, detect
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from .history import NotSealed, verify_sealed
     from .instance import Instance, Reference
     from .issue_text import IssueError, read_issue
+    from .patch_characters import patch_warning
     from .patches import (
         Change,
         PatchFails,
@@ -48,7 +47,9 @@ if TYPE_CHECKING:
     from .reporter import is_plain_pytest
     from .repository import freeze, repository_name
     from .safe_git import GitFailed, RepositoryError
+    from .shown_text import json_text, unfit_characters, visible, visible_line
     from .sources import is_test, languages_of, source_files, test_libraries
+    from .task import Recipe, Snapshot, Task
     from .test_logs import Outcome, read_log
     from .test_run import TestReport, command_for, run_tests
     from .tree_changes import WorkingTree, working_tree
@@ -84,6 +85,7 @@ _LATER = {
     "history": ("NotSealed", "verify_sealed"),
     "instance": ("Instance", "Reference"),
     "issue_text": ("IssueError", "read_issue"),
+    "patch_characters": ("patch_warning",),
     "patches": (
         "Change",
         "PatchFails",
@@ -99,7 +101,9 @@ _LATER = {
     "reporter": ("is_plain_pytest",),
     "repository": ("freeze", "repository_name"),
     "safe_git": ("GitFailed", "RepositoryError"),
+    "shown_text": ("json_text", "unfit_characters", "visible", "visible_line"),
     "sources": ("is_test", "languages_of", "source_files", "test_libraries"),
+    "task": ("Recipe", "Snapshot", "Task"),
     "test_logs": ("Outcome", "read_log"),
     "test_run": ("TestReport", "command_for", "run_tests"),
     "tree_changes": ("WorkingTree", "working_tree"),
@@ -154,9 +158,11 @@ __all__ = [
     "grade_twice",
     "is_plain_pytest",
     "is_test",
+    "json_text",
     "languages_of",
     "not_graded",
     "patch_digest",
+    "patch_warning",
     "prepare_task",
     "read_dataset",
     "read_issue",
@@ -168,7 +174,10 @@ __all__ = [
     "task_id",
     "test_libraries",
     "test_machinery",
+    "unfit_characters",
     "verify_sealed",
+    "visible",
+    "visible_line",
     "working_tree",
     "world_digest",
     "write_changes",

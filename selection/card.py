@@ -8,6 +8,7 @@ from itertools import zip_longest
 from textwrap import wrap
 
 from agent import Run
+from environments import patch_warning, visible_line
 
 from .confidence import weigh
 from .evidence import FACTS, JUDGE, KINDS, UNFIXED, Cases, Evidence, Ranking, Test
@@ -82,7 +83,7 @@ def card_of(evidence: Evidence, ranking: Ranking, weights: Weights = DEFAULT) ->
 def card_text(card: Card, *, choice: bool = True) -> str:
     """The card as plain text, in columns, without the patch itself. choice: whether why it is chosen is in it."""
     lines = [
-        card.head,
+        visible_line(card.head),
         *(_wrapped("  ", card.why) if choice else []),
         *_wrapped("  ", f"patch: {card.patch}"),
         "",
@@ -100,7 +101,7 @@ def card_text(card: Card, *, choice: bool = True) -> str:
 def _wrapped(begin: str, text: str) -> list[str]:
     """Lines of a terminal's width, further ones below the first one's words; a long word (a path) is left whole."""
     return wrap(
-        text,
+        visible_line(text),
         _WIDTH,
         initial_indent=begin,
         subsequent_indent=" " * len(begin),
@@ -111,7 +112,7 @@ def _wrapped(begin: str, text: str) -> list[str]:
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows in columns, cells wrapped."""
-    wrapped = [[wrap(cell, _CELL) or [""] for cell in row] for row in rows]
+    wrapped = [[wrap(visible_line(cell), _CELL) or [""] for cell in row] for row in rows]
     widths = [max(len(line) for row in wrapped for line in row[i]) for i in range(len(rows[0]))]
     lines = []
     for row in wrapped:
@@ -224,6 +225,9 @@ def _doubts(name: str, evidence: Evidence, weights: Weights) -> tuple[str, ...]:
         against.append(f"the attempt's own words: {signals.doubt}")
     if signals is not None and signals.flags:
         against.append(f"audit: {', '.join(signals.flags)}")
+    patch = next((c.patch for c in evidence.candidates if c.id == name), "")
+    if warning := patch_warning(patch):
+        against.insert(0, warning)
     return tuple(against)
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from environments import Dataset, Pick, read_dataset
 from store import Store
 
 from .batch import work_on
 from .batch_issues import stored_configuration
 from .configuration import Configuration
+from .console import Console
 from .live import BatchView
 from .live_picture import attempts_ended, counts, lines_of
 from .minds import Minds

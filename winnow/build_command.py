@@ -6,14 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
-from environments import Instance, Pick, check, folder_name, read_dataset
+from environments import Instance, Pick, check, folder_name, read_dataset, visible_line
 from environments.building import Builder, BuildNetwork
 from sandbox import Backend, Limits, open_backend
 
 from .building import WORLD_FAULTS, open_builder
+from .console import Console, Text, indented
 from .failures import WORLD_FAILED
 from .paths import new_run_id, sandboxes_folder
 from .solving import run_until_done
@@ -40,14 +38,14 @@ def build(asked: Asked) -> int:
     console = Console()
     dataset = read_dataset(asked.dataset, asked.pick)
     for bad in dataset.bad:
-        console.print(f"left out  {escape(str(bad))}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(f"left out  {bad}", style="yellow", highlight=False, soft_wrap=True)
     kind, why = choose_backend(asked.sandbox)
     console.print(f"sandbox: {why}", style="dim", highlight=False)
     if asked.recipes_to is not None:
         asked.recipes_to.mkdir(parents=True, exist_ok=True)
 
     def tell(sentence: str) -> None:
-        console.print(escape(sentence), style="dim", highlight=False, soft_wrap=True)
+        console.print(indented(sentence), style="dim", soft_wrap=True)
 
     failed = run_until_done(lambda: _build_all(asked, kind, dataset.instances, console, tell), tell)
     total = len(dataset.instances)
@@ -91,12 +89,14 @@ async def _build_one(
             text = await builder.recipe(instance)
             (recipes_to / f"{folder_name(instance.id)}.toml").write_text(text, encoding="utf-8")
     except WORLD_FAULTS as error:
-        console.print(
-            f"[red]failed[/red]  {escape(instance.id)}: {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        console.print(_line("failed", "red", instance.id, str(error)), soft_wrap=True)
         return False
     said = "; ".join((*task.recipe.why, *notes))
-    console.print(
-        f"[green]built[/green]   {escape(instance.id)}: {escape(said)}", highlight=False, soft_wrap=True
-    )
+    console.print(_line("built", "green", instance.id, said), soft_wrap=True)
     return True
+
+
+def _line(word: str, style: str, name: str, said: str) -> Text:
+    line = indented(f"{word:<8}{visible_line(name)}: {said}")
+    line.stylize(style, 0, len(word))
+    return line

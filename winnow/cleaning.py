@@ -10,11 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from environments.building import prune
 from sandbox import clean
 
+from .console import Console
 from .groundwork import groundwork_files
 from .paths import data_folder, open_users_store, sandboxes_folder, worlds_folder
 

@@ -8,8 +8,10 @@ import sys
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import interrupt
+from .shown_streams import install, say, say_error
 
 COMMANDS = (
     "solve",
@@ -34,15 +36,28 @@ COMMANDS = (
     "datasets",
 )
 
+
+class _Commands(TyperGroup):
+    """The commands, with what they and their options' errors print fit to be shown."""
+
+    def main(self, *words: Any, **more: Any) -> Any:
+        install()
+        return super().main(*words, **more)
+
+
 app = typer.Typer(
     name="winnow",
+    cls=_Commands,
     help="Turns one issue into many attempts, and many attempts into one patch.",
     epilog="Start with: winnow demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # importing rich for the help alone takes longer than everything else
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "color": True,  # off a terminal control sequences would be dropped; standard output shows them
+    },
 )
 
 
@@ -54,7 +69,7 @@ def _common(
     if version:
         from . import __version__
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit()
 
 
@@ -67,6 +82,7 @@ for name in COMMANDS:
 def main() -> None:
     """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
     interrupt.listen()
+    install()
     try:
         app()
     except Exception as error:
@@ -75,5 +91,5 @@ def main() -> None:
         explained = explain(error)
         if explained is None:
             raise
-        typer.echo(f"winnow: {explained[0]}", err=True)
+        say_error(explained[0])
         sys.exit(explained[1])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-import typer
-
 from environments import Dataset, Instance, Pick, dataset_schemas, read_dataset
+
+from .shown_streams import say
 
 _MOST = 12  # repositories that are listed one by one
 _BAD_SHOWN = 20
@@ -18,8 +18,8 @@ def list_aliases() -> None:
     ids = [f"{schema.hub[0]}:{schema.split}" for schema in schemas]
     width = max(map(len, ids))
     for schema, means in zip(schemas, ids, strict=True):
-        typer.echo(f"{schema.alias:<20} {means:<{width}}  schema from {schema.source}")
-    typer.echo("Any other file, folder or Hugging Face id is read by the usual columns of SWE-bench.")
+        say(f"{schema.alias:<20} {means:<{width}}  schema from {schema.source}")
+    say("Any other file, folder or Hugging Face id is read by the usual columns of SWE-bench.")
 
 
 def describe(name: str, pick: Pick, *, only_ids: bool = False) -> None:
@@ -27,14 +27,14 @@ def describe(name: str, pick: Pick, *, only_ids: bool = False) -> None:
     dataset = read_dataset(name, pick)
     if only_ids:
         for instance in dataset.instances:
-            typer.echo(instance.id)
+            say(instance.id)
         return
     for label, said in _facts(dataset):
-        typer.echo(f"{label + ':':<14}{said}")
+        say(f"{label + ':':<14}{said}")
     for bad in dataset.bad[:_BAD_SHOWN]:
-        typer.echo(f"  left out: {bad}")
+        say(f"  left out: {bad}")
     if len(dataset.bad) > _BAD_SHOWN:
-        typer.echo(f"  ... and {len(dataset.bad) - _BAD_SHOWN} more")
+        say(f"  ... and {len(dataset.bad) - _BAD_SHOWN} more")
 
 
 def _facts(dataset: Dataset) -> list[tuple[str, str]]:

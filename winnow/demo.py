@@ -15,14 +15,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from environments import Change, Gold, Overrides, Task, Verdict, grade, prepare_task, run_tests
 from store import Store
 
 from .base import Base
 from .configuration import Configuration, configure, merged, nearest
 from .configuration_sources import from_words
+from .console import Console, Text
 from .paths import data_folder, new_run_id, open_users_store, worlds_folder
 from .progress import Progress
 from .recording import compare, record
@@ -216,10 +215,8 @@ async def _grade(
 
 def _show_verdict(console: Console, verdict: Verdict) -> int:
     passed = sum(result == "passed" for result in verdict.results.values())
-    word = "[green]resolved[/]" if verdict.resolved else "[red]not resolved[/]"
-    console.print(
-        f"Graded with the tests of the fixed version (4.16.0): {word}, {passed} of {len(verdict.results)} passed"
-        + (f" ({verdict.reason})" if verdict.reason else ""),
-        highlight=False,
-    )
+    word, style = ("resolved", "green") if verdict.resolved else ("not resolved", "red")
+    line = Text("Graded with the tests of the fixed version (4.16.0): ").append(word, style)
+    line.append(f", {passed} of {len(verdict.results)} passed")
+    console.print(line.append(f" ({verdict.reason})" if verdict.reason else ""))
     return 0 if verdict.resolved else 1

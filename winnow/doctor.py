@@ -7,12 +7,10 @@ import os
 import sys
 from typing import Literal
 
-from rich.console import Console
-from rich.markup import escape
-
 from sandbox import probe_docker, probe_overlay
 
 from .configuration import SandboxSettings
+from .console import Console, Text
 from .paths import open_users_store
 from .worlds import backend_of
 
@@ -22,23 +20,26 @@ KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API
 def examine() -> int:
     """Print what works and what mends the rest; 0 where a sandbox can be made, else 1."""
     console = Console()
-    ok, bad = "[green]ok[/]  ", "[red]no[/]  "
-    console.print(f"{ok}python {sys.version.split()[0]}", highlight=False)
+    console.print(_line(True, f"python {sys.version.split()[0]}"))
     works = []
     for probe in (asyncio.run(probe_overlay()), probe_docker()):
         works.append(probe.works)
-        console.print(f"{ok if probe.works else bad}{probe.name}: {escape(probe.why)}", highlight=False)
+        console.print(_line(probe.works, f"{probe.name}: {probe.why}"))
         if not probe.works:
-            console.print(f"      to mend it: {escape(probe.cure)}", highlight=False)
+            console.print(f"      to mend it: {probe.cure}", highlight=False)
             continue
         for lack in asyncio.run(_lacks(probe.name)):
-            console.print(f"      not given here: {escape(lack)}", highlight=False)
+            console.print(f"      not given here: {lack}", highlight=False)
     store = open_users_store()
-    console.print(f"{ok}store: {escape(store.url)}, {len(store.runs())} runs", highlight=False)
+    console.print(_line(True, f"store: {store.url}, {len(store.runs())} runs"))
     keys = [name for name in KEYS if os.environ.get(name)]
     said = ", ".join(keys) if keys else "none set; a local server needs none, `winnow demo` neither"
-    console.print(f"{ok}keys: {said}", highlight=False)
+    console.print(_line(True, f"keys: {said}"))
     return 0 if any(works) else 1
+
+
+def _line(works: bool, said: str) -> Text:
+    return Text().append("ok" if works else "no", "green" if works else "red").append(f"  {said}")
 
 
 async def _lacks(name: Literal["docker", "overlay"]) -> tuple[str, ...]:

@@ -5,16 +5,18 @@ No secret and nothing of a reference is in any of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from environments import patch_warning
 from store import Store
 
-from .export_candidates import ALL, handed
+from .export_candidates import ALL, Handed, handed
 from .export_errors import CannotExport
 from .export_patches import write_patches, write_predictions_lines, write_predictions_list
-from .export_places import new_folder, write_lines, write_text
+from .export_places import new_folder, write_lines, write_shown
 from .export_secrets import Scrubber
 from .export_sft import Only, Rule, write_sft
 from .export_submission import write_submission
@@ -44,8 +46,13 @@ class Asked:
     steps: bool = True
 
 
-def export(store: Store, run: str, asked: Asked) -> list[str]:
-    """Export a run; what was written and what was left out, a sentence each. Raises CannotExport and NoSuchRun."""
+def export(
+    store: Store, run: str, asked: Asked, warn: Callable[[str], None] = lambda said: None
+) -> list[str]:
+    """Export a run; what was written and what was left out, a sentence each. Raises CannotExport and NoSuchRun.
+
+    warn: is told of each patch that holds characters which its reader would not see.
+    """
     facts = gather(store, run, asked.strategy)
     if asked.strategy and facts.strategy != asked.strategy:
         raise CannotExport(
@@ -54,25 +61,33 @@ def export(store: Store, run: str, asked: Asked) -> list[str]:
         )
     summary = summarize(facts)
     scrubber = Scrubber()
-    said = _write(store, facts, summary, asked, scrubber)
+    said = _write(store, facts, summary, asked, scrubber, warn)
     return said + scrubber.said()
 
 
-def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber: Scrubber) -> list[str]:
+def _write(
+    store: Store,
+    facts: Facts,
+    summary: Summary,
+    asked: Asked,
+    scrubber: Scrubber,
+    warn: Callable[[str], None],
+) -> list[str]:
     out, which = asked.out, asked.which
+    patches = _watched(handed(store, facts, which), warn)
     name = asked.name or _name(facts, summary, which)
     of = f" of {name}" if name else ""
     match asked.format:
         case "predictions-jsonl" | "predictions-json":
             write = write_predictions_lines if asked.format == "predictions-jsonl" else write_predictions_list
-            count = write(out, handed(store, facts, which), name, which, scrubber)
+            count = write(out, patches, name, which, scrubber)
             ending = "." + asked.format.removeprefix("predictions-")
             warned = (
                 [] if out.suffix == ending else [f"SWE-bench's harness wants a name that ends in {ending}"]
             )
             return [f"{count} predictions{of} written to {out}", *_missing(facts, which, count), *warned]
         case "patches":
-            count, empty = write_patches(out, handed(store, facts, which), which, scrubber)
+            count, empty = write_patches(out, patches, which, scrubber)
             left = [f"{empty} empty patches have no file"] if empty else []
             return [f"{count} patches written to {out}", *left, *_missing(facts, which, count + empty)]
         case "submission":
@@ -80,7 +95,6 @@ def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber:
                 raise CannotExport(
                     "a submission has one patch for each issue: say --candidate NAME, or nothing"
                 )
-            patches = handed(store, facts, which)
             count, official = write_submission(
                 out, store, facts, summary, patches, name, which, scrubber, asked.logs
             )
@@ -103,8 +117,15 @@ def _write(store: Store, facts: Facts, summary: Summary, asked: Asked, scrubber:
             with new_folder(out) as folder:
                 texts = csv_texts(facts, summary)
                 for file, text in texts.items():
-                    write_text(folder / file, scrubber.clean(text))
+                    write_shown(folder / file, scrubber.clean(text))
             return [f"figures written to {out}: {', '.join(texts)}"]
+
+
+def _watched(patches: Iterator[Handed], warn: Callable[[str], None]) -> Iterator[Handed]:
+    for each in patches:
+        if warning := patch_warning(each.patch):
+            warn(f"{each.task} {each.candidate}: {warning}")
+        yield each
 
 
 def _missing(facts: Facts, which: str, count: int) -> list[str]:

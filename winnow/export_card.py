@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from environments import json_text
+
 from .figures_gather import Facts
+from .markdown_text import markdown_text
 
 FILE = "train.jsonl"
 
@@ -48,23 +50,26 @@ def card(file: Path, facts: Facts, tally: Tally, rule: str) -> str:
         f"  data_files: [{{split: train, path: {FILE}}}]",
         "---",
         "",
-        f"# Training samples from the Winnow run {facts.row.run}",
+        f"# Training samples from the Winnow run {markdown_text(facts.row.run)}",
         "",
         "| | |",
         "|---|---|",
         f"| samples | {tally.samples}, from {len(tally.issues)} issues |",
         f"| size | {tally.messages} messages, {tally.characters} characters |",
-        f"| preset | {preset} |",
-        f"| model that wrote them | {facts.model} |",
-        f"| issues from | {dataset} |",
-        f"| rule | {rule} |",
+        f"| preset | {markdown_text(preset)} |",
+        f"| model that wrote them | {markdown_text(facts.model)} |",
+        f"| issues from | {markdown_text(dataset)} |",
+        f"| rule | {markdown_text(rule)} |",
         f"| SHA-256 of {FILE} | {hashlib.sha256(file.read_bytes()).hexdigest()} |",
         "",
         "## What is in it",
         "",
         "| sample of | part | protocol | samples |",
         "|---|---|---|---|",
-        *(f"| {kind} | {part} | {how} | {n} |" for (kind, part, how), n in sorted(tally.kinds.items())),
+        *(
+            f"| {kind} | {markdown_text(part)} | {how} | {n} |"
+            for (kind, part, how), n in sorted(tally.kinds.items())
+        ),
         "",
         "Each line is a JSON object: `messages` in OpenAI's form, the last one the model's; `tools` where the model "
         "called the server's tools (`protocol` says how it acted: native calls, calls in text, or blocks between "
@@ -84,9 +89,7 @@ def card(file: Path, facts: Facts, tally: Tally, rule: str) -> str:
         "Keys and passwords were looked for and removed; no reference patch and no hidden test is in it.",
         "",
         "```json",
-        json.dumps(
-            {"run": facts.row.run, "strategy": facts.strategy, "graded": facts.graded}, sort_keys=True
-        ),
+        json_text({"graded": facts.graded, "run": facts.row.run, "strategy": facts.strategy}),
         "```",
         "",
     ]

@@ -6,12 +6,11 @@ import difflib
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
-
 from .export import FORMATS, Asked, export
 from .export_errors import CannotExport
 from .export_sft import Only
 from .paths import open_users_store
+from .shown_streams import say
 
 
 def run_export(
@@ -40,8 +39,12 @@ def run_export(
         least=least,
         steps=steps,
     )
-    for sentence in export(open_users_store(store), run, asked):
-        typer.echo(sentence)
+
+    def warn(sentence: str) -> None:
+        say(f"warning: {sentence}", err=True)
+
+    for sentence in export(open_users_store(store), run, asked, warn):
+        say(sentence)
 
 
 def _one_of(word: str, known: tuple[str, ...], what: str) -> str:

@@ -6,14 +6,14 @@ one JSON list. Its harness puts model_name_or_path into paths, so that there is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from environments import json_text
 from environments.datasets import folder_name
 
 from .export_candidates import ALL, Handed
-from .export_places import new_folder, write_lines, write_text
+from .export_places import new_folder, write_exact, write_lines
 from .export_secrets import Scrubber
 
 
@@ -34,7 +34,7 @@ def write_predictions_lines(
     out: Path, patches: Iterator[Handed], name: str, which: str, scrubber: Scrubber
 ) -> int:
     """Write predictions as JSON lines; how many."""
-    return write_lines(out, (json.dumps(prediction(each, name, which, scrubber)) + "\n" for each in patches))
+    return write_lines(out, (json_text(prediction(each, name, which, scrubber)) + "\n" for each in patches))
 
 
 def write_predictions_list(
@@ -45,7 +45,7 @@ def write_predictions_list(
     def lines() -> Iterator[str]:
         before = "[\n"
         for each in patches:
-            yield before + json.dumps(prediction(each, name, which, scrubber))
+            yield before + json_text(prediction(each, name, which, scrubber))
             before = ",\n"
         yield "[]\n" if before == "[\n" else "\n]\n"
 
@@ -67,6 +67,6 @@ def write_patches(out: Path, patches: Iterator[Handed], which: str, scrubber: Sc
             place = folder / folder_name(each.task)
             if which == ALL:
                 place = place / folder_name(each.candidate)
-            write_text(place.with_name(place.name + ".patch"), scrubber.clean_patch(each.patch))
+            write_exact(place.with_name(place.name + ".patch"), scrubber.clean_patch(each.patch))
             written += 1
     return written, empty

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from environments.shown_text import visible
+
 from .export_errors import CannotExport
 
 
@@ -52,8 +54,14 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write one file of a folder; bytes that were no UTF-8 when read are the same again."""
+def write_shown(path: Path, text: str) -> None:
+    """Write one file of a folder that is there to be read: its text is fit to be shown."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(visible(text).encode())
+
+
+def write_exact(path: Path, text: str) -> None:
+    """Write one file of a folder that programs take; bytes that were no UTF-8 when read are the same again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape" if _escaped(text) else "backslashreplace"))
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from environments import json_text
 from store import Store
 
 from .export_card import FILE, Tally, card
 from .export_chat import chat, protocol
 from .export_conversations import Conversation, conversations
 from .export_errors import CannotExport
-from .export_places import new_folder, write_lines, write_text
+from .export_places import new_folder, write_lines, write_shown
 from .export_secrets import Scrubber
 from .export_steps import right_steps
 from .figures_gather import Attempt, Facts, Issue
@@ -68,7 +69,7 @@ def write_sft(
     with new_folder(out) as folder:
         count = write_lines(folder / FILE, work.lines())
         text = card(folder / FILE, facts, work.tally, str(rule))
-        write_text(folder / "README.md", scrubber.clean(text))
+        write_shown(folder / "README.md", scrubber.clean(text))
     return count, work.tally.left_out
 
 
@@ -92,7 +93,7 @@ class _Work:
                 self._seen.add(digest)
                 messages: Any = row["messages"]
                 self.tally.add(row, len(messages), len(said))
-                yield self.scrubber.clean(json.dumps(row)) + "\n"
+                yield self.scrubber.clean(json_text(row)) + "\n"
 
     def _rows(self, issue: Issue) -> Iterator[dict[str, Any]]:
         whole = {

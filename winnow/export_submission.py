@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from environments import json_text
 from environments.datasets import folder_name
 from store import Store
 
@@ -19,10 +20,11 @@ from .export_candidates import Handed
 from .export_conversations import conversations
 from .export_errors import CannotExport
 from .export_patches import prediction
-from .export_places import new_folder, write_text
+from .export_places import new_folder, write_exact, write_shown
 from .export_secrets import Scrubber
 from .figures_gather import Facts, Issue
 from .figures_summary import Summary
+from .markdown_text import markdown_text
 
 TODO = "TO BE FILLED IN"
 _LOGS = (".diff", ".json", ".log", ".sh", ".txt")
@@ -53,7 +55,7 @@ def write_submission(
     taken = 0
     with new_folder(out) as folder:
         for each in patches:
-            rows.append(json.dumps(prediction(each, name, which, scrubber)) + "\n")
+            rows.append(json_text(prediction(each, name, which, scrubber)) + "\n")
             logs = folder / "logs" / folder_name(each.task)
             if official is not None and logs.name == each.task and (official / each.task).is_dir():
                 _official_logs(logs, official / each.task, scrubber)
@@ -62,13 +64,13 @@ def write_submission(
                 _logs(logs, store, facts.row.run, each, scrubber)
             if facts.row.kind != "import":
                 trace = _trace(store, facts, issues[each.task], each)
-                write_text(
+                write_exact(
                     folder / "trajs" / f"{folder_name(each.task)}.json",
-                    scrubber.clean(json.dumps(trace, indent=1, ensure_ascii=False)) + "\n",
+                    scrubber.clean(json_text(trace, indent=1)) + "\n",
                 )
-        write_text(folder / "all_preds.jsonl", "".join(rows))
-        write_text(folder / "metadata.yaml", scrubber.clean(_metadata(facts, summary, name)))
-        write_text(folder / "README.md", scrubber.clean(_readme(facts, summary, name, len(rows), taken)))
+        write_exact(folder / "all_preds.jsonl", "".join(rows))
+        write_shown(folder / "metadata.yaml", scrubber.clean(_metadata(facts, summary, name)))
+        write_shown(folder / "README.md", scrubber.clean(_readme(facts, summary, name, len(rows), taken)))
     return len(rows), taken
 
 
@@ -78,12 +80,12 @@ def _official_logs(folder: Path, source: Path, scrubber: Scrubber) -> None:
         if file.suffix in _LOGS and file.is_file() and not file.is_symlink():
             text = file.read_bytes().decode("utf-8", "surrogateescape")
             clean = scrubber.clean_patch if file.suffix == ".diff" else scrubber.clean
-            write_text(folder / file.name, clean(text))
+            write_exact(folder / file.name, clean(text))  # another program's, for programs that read its form
 
 
 def _logs(folder: Path, store: Store, run: str, each: Handed, scrubber: Scrubber) -> None:
     """What grading left of one patch, in the form of the official harness. Without a grade there is only the patch."""
-    write_text(folder / "patch.diff", scrubber.clean_patch(each.patch))
+    write_exact(folder / "patch.diff", scrubber.clean_patch(each.patch))
     grade = next(
         (
             json.loads(row.body)
@@ -94,8 +96,8 @@ def _logs(folder: Path, store: Store, run: str, each: Handed, scrubber: Scrubber
     )
     if grade is None or each.attempt is None or not each.attempt.verdict:
         return
-    write_text(folder / "report.json", json.dumps({each.task: report_of(grade, each.patch)}, indent=4) + "\n")
-    write_text(folder / "test_output.txt", scrubber.clean(str(grade.get("log") or "")))
+    write_exact(folder / "report.json", json_text({each.task: report_of(grade, each.patch)}, indent=4) + "\n")
+    write_shown(folder / "test_output.txt", scrubber.clean(str(grade.get("log") or "")))
 
 
 def report_of(grade: dict[str, Any], patch: str) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def _trace(store: Store, facts: Facts, issue: Issue, each: Handed) -> dict[str, 
 def _metadata(facts: Facts, summary: Summary, name: str) -> str:
     """YAML by hand: every value is a JSON text, which is YAML too."""
     attempts = max((len(issue.attempts) for issue in facts.issues), default=1)
-    said = json.dumps
+    said = json_text
     return (
         f"# What Winnow cannot know says {TODO}.\n"
         "info:\n"
@@ -203,21 +205,27 @@ def _readme(facts: Facts, summary: Summary, name: str, predictions: int, officia
     network = f"{len(summary.network)} issues had network" if summary.network else "none in any sandbox"
     if not ours:
         network = TODO
-    return f"""# {name}
+    return f"""# {markdown_text(name)}
 
 - Authors, with a site of the first one: {TODO}
 - Report on the system: {TODO}
-- Run: {facts.row.run} of Winnow, preset {summary.preset or "none"}, model {summary.model or "unknown"}
+- Run: {markdown_text(facts.row.run)} of Winnow, preset {markdown_text(summary.preset or "none")}, model {
+        markdown_text(summary.model or "unknown")
+    }
 - Predictions: {predictions} for {len(facts.issues)} issues
 - Resolved: {resolved}
 - How: {kind}
 - Network: {network}
-- Cost: ${summary.money.cost:.2f} in all{", some calls of no known price left out" if summary.money.unpriced else ""}
+- Cost: ${summary.money.cost:.2f} in all{
+        ", some calls of no known price left out" if summary.money.unpriced else ""
+    }
 
 {logs}
 The output of the repository's `analysis/get_results.py`: {TODO}
 
-- [{"x" if ours and attempts <= 1 else " "}] one attempt for each issue (pass@1); otherwise Best@k as said above
+- [{
+        "x" if ours and attempts <= 1 else " "
+    }] one attempt for each issue (pass@1); otherwise Best@k as said above
 - [{"x" if ours else " "}] knows nothing of FAIL_TO_PASS and PASS_TO_PASS
 - [{"x" if ours else " "}] does not use the hints
 - [{"x" if ours and not summary.network else " "}] could not look solutions up (no network, no later history)

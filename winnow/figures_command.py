@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.console import Console
-
 from store import Store
 
+from .console import Console
 from .figures_gather import Facts, gather
 from .figures_printing import print_summary
 from .figures_summary import Summary, summarize
@@ -86,7 +85,7 @@ def _documents(
 
 def _write(console: Console, file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    file.write_text(text, encoding="utf-8")
     console.print(f"Written: {file}", highlight=False)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from .console import Console
 from .figures import Figures
 from .figures_bootstrap import Estimate
 from .figures_gather import NOT_GRADED, VALIDATION

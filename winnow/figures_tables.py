@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from environments import json_text, visible
 
 from .figures import Figures
 from .figures_bootstrap import Estimate
@@ -33,7 +34,7 @@ def as_json(facts: Facts, summary: Summary) -> str:
     body = asdict(summary)
     for table in (_issues(facts), _attempts(facts)):
         body["per_" + table.name[:-1]] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    return json_text(body, indent=2) + "\n"
 
 
 def write_csv(facts: Facts, summary: Summary, folder: Path) -> list[Path]:
@@ -42,20 +43,20 @@ def write_csv(facts: Facts, summary: Summary, folder: Path) -> list[Path]:
     written = []
     for name, text in csv_texts(facts, summary).items():
         path = folder / name
-        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        path.write_text(text, encoding="utf-8", newline="")
         written.append(path)
     return written
 
 
 def csv_texts(facts: Facts, summary: Summary) -> dict[str, str]:
-    """Every table as CSV, by file name."""
+    """Every table as CSV, by file name, fit to be shown."""
     texts = {}
     for table in tables(facts, summary):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows(table.rows)
-        texts[f"{table.name}.csv"] = text.getvalue()
+        texts[f"{table.name}.csv"] = visible(text.getvalue())
     return texts
 
 

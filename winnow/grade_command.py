@@ -12,14 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from environments import Dataset, Grade, Pick, empty_patch, read_dataset
+from environments import Dataset, Grade, Pick, empty_patch, json_text, read_dataset
 from sandbox import clean
 from store import Store
 
 from .building import WORLD_FAULTS, BuildNetwork, open_builder
 from .configuration import SandboxSettings
+from .console import Console, indented
 from .failures import WORLD_FAILED
 from .grade_audit import KIND as AUDIT
 from .grade_audit import audit_candidate
@@ -82,7 +81,7 @@ class _Session:
     console: Console
 
     def tell(self, sentence: str) -> None:
-        self.console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+        self.console.print(indented(sentence), style="dim", soft_wrap=True)
 
 
 def grade(asked: Asked) -> int:
@@ -110,7 +109,7 @@ def grade(asked: Asked) -> int:
     for task in work.without_row[:20]:
         console.print(f"not graded: the dataset has no tests for {task}", style="yellow", highlight=False)
     if asked.json:
-        print(json.dumps({"run": run, "totals": totals(grades), "grades": _as_json(grades)}))
+        print(json_text({"run": run, "totals": totals(grades), "grades": _as_json(grades)}))
     return _exit_code(asked, grades)
 
 

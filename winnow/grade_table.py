@@ -6,24 +6,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from environments import Grade
 from environments.grading import Word
 
+from .console import Console, Text
 from .grade_official import Comparison
 
 Grades = Mapping[tuple[str, str], Grade]
 """Grades by (task, candidate)."""
 _MARKS = {
-    "resolved": "[green]yes[/]",
-    "partially": "part",
-    "not resolved": "no",
-    "broken": "[red]broken[/]",
-    "did not apply": "no patch",
-    "could not be graded": "[yellow]?[/]",
+    "resolved": ("yes", "green"),
+    "partially": ("part", ""),
+    "not resolved": ("no", ""),
+    "broken": ("broken", "red"),
+    "did not apply": ("no patch", ""),
+    "could not be graded": ("?", "yellow"),
 }
 _HEADS = ("resolved", "strict", "partly", "not", "broken", "no patch", "?")
 _SHOWN = 20  # sentences of one kind that are printed
@@ -88,16 +87,16 @@ def _by_task(grades: Grades, names: list[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("task", overflow="fold")
     for name in names:
-        table.add_column(escape(name), overflow="fold")
+        table.add_column(name, overflow="fold")
     for task in dict.fromkeys(task for task, _ in grades):
         cells = (grades.get((task, name)) for name in names)
-        table.add_row(escape(task), *("" if grade is None else _cell(grade) for grade in cells))
+        table.add_row(task, *("" if grade is None else _cell(grade) for grade in cells))
     return table
 
 
-def _cell(grade: Grade) -> str:
-    marks = _MARKS[grade.verdict]
-    return f"{marks} !" if grade.differs else marks
+def _cell(grade: Grade) -> Text:
+    mark = Text().append(*_MARKS[grade.verdict])
+    return mark.append(" !") if grade.differs else mark
 
 
 def _totals(grades: Grades, names: list[str]) -> Table:
@@ -110,7 +109,7 @@ def _totals(grades: Grades, names: list[str]) -> Table:
         own = {key: grade for key, grade in grades.items() if key[1] == name}
         strict = sum(grade.without_machinery.resolved for grade in own.values())
         resolved, *others = totals(own).values()
-        table.add_row(escape(name), *(str(count) for count in (resolved, strict, *others)))
+        table.add_row(name, *(str(count) for count in (resolved, strict, *others)))
     return table
 
 

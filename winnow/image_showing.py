@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import time
 
-from rich.console import Console
 from rich.table import Table
 
 import sandbox
 
+from .console import Console
 from .paths import sandboxes_folder
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -32,9 +32,8 @@ def list_images() -> None:
         table = Table("image", "kind", "size", "last used", "by run", "", box=None, pad_edge=False)
         for entry in reversed(found):
             kept, when = entry.kept, time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-            # An image's name is as hostile as any text: it is no markup.
             row = (kept.name, kept.kind, said(kept.size), when, kept.run, "in use" if entry.held else "")
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*row)
         console.print(table)
         total = said(sum(entry.kept.size for entry in found))
         console.print(f"{total} in all (layers that images share count in each)", highlight=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
+from environments import json_text
 from environments.datasets import Pick, read_dataset
 
+from .console import Console
 from .importing import Imported, import_predictions
 from .paths import new_run_id, open_users_store
 
@@ -41,7 +40,7 @@ def run_import(
         predicted_only=predicted_only,
     )
     if as_json:
-        print(json.dumps(asdict(done), indent=2, ensure_ascii=False))
+        print(json_text(asdict(done), indent=2))
     else:
         _print(console, done, dataset, whole=pick == Pick())
 

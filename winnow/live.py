@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from store import Step
 
 from .batch_issues import IssueState, Stage
+from .console import Console
 from .live_picture import IssueLine, Picture, said
 from .pen import Observer
 from .progress import Spent

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from store import Step, Store
 
 from .batch_issues import IssueEnding, IssueState, Stage, states
 from .clock import clock
+from .console import Text
 from .screen import bar, cell
 
 _STYLES = {

@@ -6,14 +6,15 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from agent import Calls
+from environments import json_text
 from selection import SelectionSettings
 
 from .configuration import Configuration, configure, preset_file, presets
 from .configuration_sources import changed_keys
+from .console import Console
 from .costs import IssueCost, cost_of
 
 MODEL = "MODEL"
@@ -38,7 +39,7 @@ def list_presets(*, as_json: bool) -> None:
     console = Console()
     if as_json:
         body = {name: _described(name) for name in presets()}
-        print(json.dumps(body, indent=2, ensure_ascii=False))
+        print(json_text(body, indent=2))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("preset")
@@ -49,8 +50,9 @@ def list_presets(*, as_json: bool) -> None:
         calls = cost_of(_bare(name)).all
         table.add_row(name, f"{calls.lower:,}", f"{calls.typical:,}", f"{calls.upper:,}", about)
     console.print(table)
+    console.print()
     console.print(
-        "\nModel calls for one issue, judges and selection included. Where the repository's source does not fit into "
+        "Model calls for one issue, judges and selection included. Where the repository's source does not fit into "
         "the model's window, presets that choose files first take one more for each source file. "
         "`winnow presets show NAME` says what each is made of.",
         style="dim",
@@ -63,7 +65,7 @@ def show_preset(name: str, *, as_json: bool) -> None:
     """Print one preset's composition. Raises WrongConfiguration for an unknown name."""
     found = _described(name)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json_text(found, indent=2))
         return
     console = Console()
 
@@ -90,7 +92,8 @@ def show_preset(name: str, *, as_json: bool) -> None:
             "",
             f"and to choose files, one for each source file and {calls.rankings} more (none where all source fits)",
         )
-    console.print("\nsettings that are not the defaults:", highlight=False)
+    console.print()
+    console.print("settings that are not the defaults:", highlight=False)
     for key, value in found["settings"].items():
         console.print(f"  {key} = {json.dumps(_short(value))}", highlight=False, markup=False, soft_wrap=True)
 

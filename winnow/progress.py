@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from store import Step
 
 from .batch_issues import IssueState, Stage
 from .clock import clock
+from .console import Console, Text
 from .pen import Observer
 from .screen import Screen, bar, cell, plain
 

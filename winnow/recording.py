@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import Ending
+from environments import json_text
 from models import write_recording
 from store import Step, Store
 
@@ -36,7 +37,7 @@ def record(store: Store, run: str, about: str, path: Path, settings: Mapping[str
     body["executions"] = dict(sorted(_executions(store, run)))
     if settings is not None:
         body["settings"] = settings
-    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json_text(body, indent=1) + "\n")
     return len(asked)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
-from rich.console import Console
-from rich.markup import escape
-from rich.syntax import Syntax
 from rich.table import Table
-from rich.text import Text
 
 from agent import Candidate
+from environments import json_text
 from selection import UNFIXED, Evidence, Ranking, counting
 from store import Totals
+
+from .console import Console, Syntax, Text
 
 _IN_COLUMNS = ("passes ", "breaks ")
 """Beginnings of reasons that the table's own columns say already."""
@@ -37,10 +34,10 @@ def print_candidates(console: Console, evidence: Evidence, ranking: Ranking) -> 
             "*" if ranked.candidate == ranking.chosen else "",
             Text(candidate.id),
             f"{ranked.votes}/{len(counting(evidence)[0])}",
-            escape(existing_said(evidence, candidate.id)),
+            existing_said(evidence, candidate.id),
             _size(candidate),
             str(candidate.ending),
-            escape("; ".join(r for r in ranked.reasons if not r.startswith(_IN_COLUMNS))),
+            "; ".join(r for r in ranked.reasons if not r.startswith(_IN_COLUMNS)),
             style="bold green" if ranked.candidate == ranking.chosen else None,
         )
     console.print(table)
@@ -102,7 +99,7 @@ def print_choice(console: Console, chosen: Candidate | None, ranking: Ranking) -
     if console.is_terminal:
         console.print(Syntax(chosen.patch.rstrip("\n"), "diff", background_color="default"))
     else:
-        console.out(chosen.patch, highlight=False)
+        console.print(Text(chosen.patch), soft_wrap=True)
 
 
 def print_totals(console: Console, totals: Totals) -> None:
@@ -123,7 +120,7 @@ def as_json(
     run: str, task: str, evidence: Evidence, ranking: Ranking, chosen: Candidate | None, totals: Totals
 ) -> str:
     """The result for programs: one JSON object."""
-    return json.dumps(
+    return json_text(
         {
             "run": run,
             "task": task,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from store import Store
 
 from .batch_command import work
@@ -16,6 +14,7 @@ from .batch_issues import NotResumable, stored_configuration
 from .batch_redo import endings_named, redo
 from .configuration import Configuration, WrongConfiguration, merged, validated
 from .configuration_sources import changed_keys, overrides
+from .console import Console
 from .paths import new_run_id, open_users_store
 from .solve_command import go_on
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
-from rich.text import Text
+
+from environments.shown_text import visible_line
+
+from .console import Console, Live, Text, indented
 
 PER_SECOND = 4
 """Times that the picture is drawn."""
@@ -51,20 +53,13 @@ class Screen:
         """Print a sentence above the picture."""
         if not self._quiet:
             self._console.print(
-                "\n".join(map(plain, sentence.splitlines())),
-                style="dim",
-                highlight=False,
-                markup=False,
-                soft_wrap=not self._console.is_terminal,
+                indented(sentence.expandtabs(4)), style="dim", soft_wrap=not self._console.is_terminal
             )
 
 
 def plain(text: str) -> str:
-    """The text on one line, without anything that moves the cursor, colours what follows or cannot be encoded: texts of
-    issues, models and other people's code come into the view.
-    """
-    line = " ".join(text.splitlines()).expandtabs(4)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    """The text on one line, its lines and tabs as spaces: for the beginning of a text that has several lines."""
+    return visible_line(" ".join(text.split("\n")).expandtabs(4))
 
 
 def cell(text: str, style: str = "") -> Text:

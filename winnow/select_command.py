@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from environments import json_text
 from selection import (
     ALIASES,
     DEFAULT,
@@ -34,6 +33,7 @@ from selection import (
 from store import Store
 
 from .configuration_sources import configured
+from .console import Console, indented
 from .importing import import_predictions
 from .paths import open_users_store
 from .select_compare import ORACLE, OURS, compare, strategies_with
@@ -178,7 +178,7 @@ def _gather(asked: Asked, store: Store, run: str, console: Console) -> None:
     tasks = [task for task in store.task_names(run) if not asked.tasks or task in asked.tasks]
 
     def tell(sentence: str) -> None:
-        console.print(sentence, style="dim", highlight=False, markup=False)
+        console.print(indented(sentence), style="dim")
 
     run_until_done(lambda: gather_run(store, run, tasks, asking, tell), tell)
 
@@ -225,7 +225,7 @@ def _choose(
         asyncio.run(keep())
     if asked.json:
         print(
-            json.dumps([_as_json(task, issue, ranking, weights) for task, (issue, ranking) in chosen.items()])
+            json_text([_as_json(task, issue, ranking, weights) for task, (issue, ranking) in chosen.items()])
         )
     elif asked.cards or len(chosen) <= CARDS:
         for task, (issue, ranking) in chosen.items():
@@ -244,7 +244,8 @@ def _ranking(asked: Asked, issue: Weighable, weights: Weights) -> Ranking:
 def _print_card(console: Console, task: str, issue: Weighable, ranking: Ranking, weights: Weights) -> None:
     card = card_of(issue.evidence, ranking, weights)
     if card is None:
-        console.print(f"\n{task}: there is no candidate", highlight=False)
+        console.print()
+        console.print(f"{task}: there is no candidate", highlight=False)
         return
     patch = next((c.patch for c in issue.evidence.candidates if c.id == ranking.chosen), "")
     print_card(console, task, card, patch)
@@ -263,7 +264,7 @@ def _compare(asked: Asked, issues: Sequence[Weighable], weights: Weights, consol
         raise CannotSelect("no candidate has a grade to compare by: `winnow grade RUN --dataset D` first")
     curves = _curves(issues, weights) if asked.curves else {}
     if asked.json:
-        print(json.dumps({**asdict(found), "best_at": curves}))
+        print(json_text({**asdict(found), "best_at": curves}))
         return 0
     print_comparison(console, found)
     if found.reliable is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from selection import Card, Ranking, Weights, card_text
 
+from .console import Console, Text
 from .figures_bootstrap import Estimate
 from .select_compare import Comparison, Cost
 from .select_issues import Weighable
@@ -25,19 +24,19 @@ def print_choices(console: Console, strategy: str, chosen: Chosen) -> None:
         table.add_column(column, justify="right" if column == "sure" else "left", overflow="fold")
     for task, (issue, ranking) in chosen.items():
         sure = "" if ranking.confidence is None else f"{ranking.confidence:.0%}"
-        table.add_row(
-            task, escape(ranking.chosen or "nothing"), sure, _grade(issue, ranking), escape(ranking.why)
-        )
+        table.add_row(task, ranking.chosen or "nothing", sure, _grade(issue, ranking), ranking.why)
     console.print(table)
 
 
 def print_card(console: Console, task: str, card: Card, patch: str) -> None:
     """One issue's card, then its patch."""
-    console.print(f"\n{task}", style="bold", highlight=False, markup=False)
-    console.print(card_text(card), highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    console.print(task, style="bold", highlight=False)
+    console.print(Text(card_text(card)), soft_wrap=True)
     if patch:
-        console.print("\n  the patch:", highlight=False)
-        console.out(patch, highlight=False)
+        console.print()
+        console.print("  the patch:", highlight=False)
+        console.print(Text(patch), soft_wrap=True)
 
 
 def print_missing(console: Console, rankings: Iterable[tuple[str, Ranking]]) -> None:
@@ -112,7 +111,7 @@ def print_weights(console: Console, weights: Weights) -> None:
     table.add_column("source", overflow="fold")
     table.add_row("(intercept)", f"{weights.intercept:+.2f}", "")
     for name, weight in weights.features.items():
-        table.add_row(name, f"{weight.weight:.2f}", escape(weight.source))
+        table.add_row(name, f"{weight.weight:.2f}", weight.source)
     console.print(table)
     for name, figure in weights.fit.items():
         console.print(f"{name}: {figure:g}", highlight=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from selection import Reliability
+
+from .console import Console
 
 
 def print_reliability(console: Console, found: Reliability, of_what: str) -> None:

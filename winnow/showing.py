@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from selection import card_of, card_text
 from store import Step, Store
 
+from .console import Console, Text
 from .journaled_model import place
 from .paths import open_users_store
 from .report import print_candidates, print_choice, print_matrix, print_totals
@@ -54,7 +54,7 @@ def show_run(where: str | None, run: str, task: str | None, steps: str | None) -
         console.print(f"it has no task {task!r}; its tasks are {known}")
         return
     if steps is not None:
-        with console.pager(styles=True) if console.is_terminal else nullcontext():
+        with console.pager() if console.is_terminal else nullcontext():
             for name in tasks:
                 _print_steps(console, store, row.run, name, steps)
         return
@@ -64,7 +64,8 @@ def show_run(where: str | None, run: str, task: str | None, steps: str | None) -
 
 
 def _print_task(console: Console, store: Store, run: str, task: str) -> None:
-    console.print(f"\ntask {task}", style="bold", highlight=False)
+    console.print()
+    console.print(f"task {task}", style="bold", highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("trajectory", "ending", "steps", "detail"):
         table.add_column(column, overflow="fold")
@@ -94,7 +95,7 @@ def print_outcome(console: Console, store: Store, run: str, task: str) -> None:
     print_matrix(console, weighed)
     print_candidates(console, weighed, ranking)
     if (card := card_of(weighed, ranking)) is not None:
-        console.print(card_text(card, choice=False), highlight=False, markup=False, soft_wrap=True)
+        console.print(Text(card_text(card, choice=False)), soft_wrap=True)
         console.print()
     for row in choices:
         if row.name != choice.name:
@@ -119,10 +120,10 @@ def _print_steps(console: Console, store: Store, run: str, task: str, trajectory
         for part, (label, digest) in zip(store.texts(step), step.parts, strict=True):
             if digest not in seen and label != "settings":
                 console.print(f"--- {label}", style="cyan", highlight=False, markup=False)
-                console.print(part.text, highlight=False, markup=False)
+                console.print(Text(part.text))
             seen.add(digest)
         console.print("--- answer", style="green", highlight=False)
-        console.print(_answer(step), highlight=False, markup=False)
+        console.print(Text(_answer(step)))
 
 
 def _answer(step: Step) -> str:

@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
-from environments import Overrides, Task, prepare_task, read_issue, repository_name
+from environments import Overrides, Task, patch_warning, prepare_task, read_issue, repository_name
 from environments.building import reach_told
 from sandbox import Images
 from store import Store
 
 from .batch_issues import stored_configuration
 from .configuration import Configuration
+from .console import Console, indented
 from .minds import Minds
 from .paths import new_run_id, open_users_store, sandboxes_folder, worlds_folder
 from .pipeline import Outcome
 from .progress import Progress
 from .report import as_json, print_candidates, print_choice, print_matrix, print_totals
+from .shown_streams import say
 from .solving import CannotApply, apply_to_checkout, run_until_done, solve_stored
 from .stored import task_from_json, task_to_json
 from .windows import configured_for_window
@@ -71,7 +70,7 @@ def solve(asked: Asked) -> int:
     task, checkout = _prepare(asked, issue, run, console, configuration.sandbox.build_network)
     reached = reach_told(task.recipe.build_network, task.recipe.hosts) if task.recipe.setup else ()
     for sentence in (*task.snapshot.notes, *task.recipe.why, *reached):
-        console.print(sentence, style="dim", highlight=False)
+        console.print(indented(sentence), style="dim")
     store.create_run(run, config=configuration.model_dump_json(), kind="solve")
     store.put_task(run, task.id, body=task_to_json(task))
     return _work(store, run, console, out=asked.out, apply=checkout, json=asked.json)
@@ -109,7 +108,7 @@ def _prepare(
         with console.status("preparing the repository") as status:
 
             def progress(line: str) -> None:
-                status.update(escape(line))
+                status.update(line)
 
             with Images(run, sandboxes_folder(), progress) as images:
                 task = prepare_task(asked.source, issue, folder=folder, overrides=said, images=images)
@@ -167,6 +166,8 @@ def hand_over(
         print(as_json(run, outcome.task.id, outcome.evidence, outcome.ranking, chosen, totals))
     if chosen is None:
         return 1
+    if warning := patch_warning(chosen.patch):
+        say(f"warning: {warning}", err=True)
     if out is not None:
         out.write_text(chosen.patch, encoding="utf-8", errors="surrogateescape", newline="")
         console.print(f"Patch written to {out}", highlight=False)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 
-from rich.console import Console
-from rich.live import Live
-
+from environments import json_text
 from store import NoSuchRun, RunRow, Store
 
 from .batch_issues import stored_configuration
+from .console import Console, Live
 from .live_picture import Picture, lines_of
 from .paths import open_users_store
 
@@ -90,4 +88,4 @@ def _as_json(store: Store, row: RunRow) -> str:
         }
         for name, line in lines.items()
     }
-    return json.dumps({"run": row.run, "status": row.status, "issues": issues}, indent=2)
+    return json_text({"run": row.run, "status": row.status, "issues": issues}, indent=2)

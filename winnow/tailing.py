@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.text import Text
-
 from store import NoSuchRun, Reader, StoreMoved, Taken, TrajectoryRow, open_reader
 
+from .console import Console, Text
 from .paths import data_folder
 from .progress import doing
 

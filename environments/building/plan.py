@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ..shown_text import visible_line
 from .hosts import is_host
 from .version_choice import minor_of
 
@@ -118,7 +119,7 @@ def write_recipe(plan: Plan, *, repository: str, commit: str, resolved: tuple[st
         "# How this world was made. Edit it and give it back with --recipe FILE (or a folder of such files).",
         "",
     ]
-    lines += [f"# {sentence}" for why in plan.why for sentence in why.splitlines()]
+    lines += [f"# {visible_line(sentence)}" for why in plan.why for sentence in why.splitlines()]
     lines += ["", f"repository = {_said(repository)}", f"commit = {_said(commit)}", ""]
     for name, about in _ABOUT.items():
         lines.append(f"{name} = {_said(getattr(plan, name))}  # {about}")

@@ -57,7 +57,8 @@ def command(
     """Export what a run made: predictions, a leaderboard submission, patches, training data, figures.
 
     Keys and passwords are removed from what is written; references and hidden tests are never in it, save the names and
-    outcomes of tests in a submission's logs, where the leaderboard wants them.
+    outcomes of tests in a submission's logs, where the leaderboard wants them. Patches are byte for byte; those with
+    characters that a reader does not see are named on standard error.
     """
     from ..export_command import run_export
 

@@ -19,7 +19,10 @@ def command(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Show a run: its trajectories and endings, the candidates with their votes, the chosen patch, the cost."""
+    """Show a run: its trajectories and endings, the candidates with their votes, the chosen patch, the cost.
+
+    Characters that act on a terminal or cannot be seen are written out, in the patch too: to apply it, export it.
+    """
     from ..showing import show_run
 
     show_run(store, run, task, steps)

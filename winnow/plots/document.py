@@ -10,10 +10,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from environments.shown_text import visible
+
 from ..figures import Figures
 from ..figures_bootstrap import Estimate
 from ..figures_summary import Summary
 from ..figures_tables import Table
+from ..markdown_text import markdown_text
 from .data import Figure
 from .draw import drawn
 
@@ -32,9 +35,11 @@ class Part:
 
 def markdown(summary: Summary, figures: Sequence[Figure], pictures: Mapping[str, str]) -> str:
     """pictures: by a figure's name, where its picture lies as seen from the document; those without are tables only."""
-    return _environment(html=False).get_template("report.md.j2").render(
-        summary=summary, parts=parts(summary), figures=figures, pictures=pictures, cells=_cells
-    )  # fmt: skip
+    return visible(
+        _environment(html=False)
+        .get_template("report.md.j2")
+        .render(summary=summary, parts=parts(summary), figures=figures, pictures=pictures, cells=_cells)
+    )
 
 
 def html(summary: Summary, figures: Sequence[Figure]) -> str:
@@ -44,9 +49,11 @@ def html(summary: Summary, figures: Sequence[Figure]) -> str:
         for figure in figures
         if not figure.missing
     }
-    return _environment(html=True).get_template("report.html.j2").render(
-        summary=summary, parts=parts(summary), figures=figures, pictures=pictures, cells=_cells
-    )  # fmt: skip
+    return visible(
+        _environment(html=True)
+        .get_template("report.html.j2")
+        .render(summary=summary, parts=parts(summary), figures=figures, pictures=pictures, cells=_cells)
+    )
 
 
 def relative(picture: Path, document: Path) -> str:
@@ -160,13 +167,5 @@ def _environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["cell"] = _markdown_cell
+    made.filters["cell"] = markdown_text
     return made
-
-
-def _markdown_cell(text: str) -> str:
-    """Text that cannot end its cell, nor become markup."""
-    from html import escape
-
-    plain = escape(" ".join(text.split()), quote=False)
-    return "".join(f"\\{c}" if c in "|\\`*_[]" else c for c in plain)

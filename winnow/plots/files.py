@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from environments.shown_text import visible
+
 from ..figures_tables import Table
 from .data import Figure
 from .draw import drawn
@@ -31,9 +33,9 @@ def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
 
 
 def as_csv(table: Table) -> str:
-    """The table's columns and rows; None is an empty cell."""
+    """The table's columns and rows, fit to be shown; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
     writer.writerows(table.rows)
-    return text.getvalue()
+    return visible(text.getvalue())

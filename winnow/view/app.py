@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +13,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from environments.shown_text import visible
 from store import NoSuchRun, Reader, StoreError, StoreMoved
 
+from ..shown_streams import say_error
 from .events import events, store_failed
 from .guard import LOOPBACK, App, guarded
 from .links import Links, unslug
@@ -60,11 +61,11 @@ def viewer(reader: Reader, *, hosts: Collection[str] = LOOPBACK, render: Rendere
 
     async def text(request: Request) -> Response:
         found = await run_in_threadpool(_text, memory, render, request)
-        return PlainTextResponse(found.encode("utf-8", "replace"))
+        return PlainTextResponse(visible(found))
 
     async def answer(request: Request) -> Response:
         found = await run_in_threadpool(_answer_text, memory, render, request)
-        return PlainTextResponse(found.encode("utf-8", "replace"))
+        return PlainTextResponse(visible(found))
 
     application = Starlette(
         routes=[
@@ -166,7 +167,7 @@ def _answer(memory: Memory, render: Renderer, links: Links, show: Show, request:
             if not more:
                 raise
     html = render(template, links, page=found, live=True, outputs=())
-    return HTMLResponse(html.encode("utf-8", "replace"), headers={"cache-control": "no-store"})
+    return HTMLResponse(html, headers={"cache-control": "no-store"})
 
 
 def _patch(memory: Memory, render: Renderer, request: Request) -> str:
@@ -200,9 +201,9 @@ def _no_such(render: Renderer) -> Callable[[Request, Exception], Response]:
         sentence = str(error) if isinstance(error, StoreError) else "There is no such page."
         failed = isinstance(error, StoreError) and not isinstance(error, NoSuchRun) and store_failed(error)
         if failed:
-            print(f"winnow: {sentence}", file=sys.stderr)
+            say_error(sentence)
         status = 503 if failed else 404
         html = render("wrong", Links(), page=sentence, live=True)
-        return HTMLResponse(html.encode("utf-8", "replace"), status_code=status)
+        return HTMLResponse(html, status_code=status)
 
     return page

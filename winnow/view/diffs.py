@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from environments import patch_warning
+
 MOST = 3_000
 """Lines of one diff that are shown."""
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)")
@@ -35,12 +37,15 @@ class FileDiff:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """files in the order of the patch; left_out: lines beyond those that are shown."""
+    """files in the order of the patch; left_out: lines beyond those that are shown; warning: of what a reader would not
+    see in the patch itself, "" without any.
+    """
 
     files: tuple[FileDiff, ...]
     added: int
     removed: int
     left_out: int = 0
+    warning: str = ""
 
 
 def is_diff(text: str) -> bool:
@@ -57,7 +62,11 @@ def read_diff(patch: str, most: int = MOST) -> Diff:
     shown, left_out = lines[:most], max(0, len(lines) - most)
     files = [_file(some) for some in _by_file(shown)]
     return Diff(
-        tuple(files), sum(file.added for file in files), sum(file.removed for file in files), left_out
+        tuple(files),
+        sum(file.added for file in files),
+        sum(file.removed for file in files),
+        left_out,
+        patch_warning(patch),
     )
 
 

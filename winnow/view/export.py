@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from environments import patch_warning
 from store import Reader
 
 from .errors import CannotView
@@ -51,7 +52,7 @@ def write_pages(
         pages += _run(memory, run, folder, render)
         names = reader.task_names(run)
         for at, task in enumerate(names, 1):
-            pages += _issue(memory, run, task, folder, render)
+            pages += _issue(memory, run, task, folder, render, tell)
             if at % _EVERY == 0 or at == len(names):
                 tell(f"{run}: {at} of {len(names)} issues, {pages} pages")
     return pages
@@ -75,7 +76,9 @@ def _run(memory: Memory, run: str, folder: Path, render: Renderer) -> int:
     return 1
 
 
-def _issue(memory: Memory, run: str, task: str, folder: Path, render: Renderer) -> int:
+def _issue(
+    memory: Memory, run: str, task: str, folder: Path, render: Renderer, tell: Callable[[str], None]
+) -> int:
     page = issue_page(memory, run, task)
     _write(folder, issue_path(run, task), render, "issue", page, outputs=outputs_of(page.evidence))
     pages = 1
@@ -89,7 +92,11 @@ def _issue(memory: Memory, run: str, task: str, folder: Path, render: Renderer) 
             pages += 1
         if patch:
             file = folder / issue_path(run, task) / "trajectories" / slug(name) / "patch.diff"
-            file.write_text(render.scrubber.clean(patch), encoding="utf-8", errors="surrogateescape")
+            file.write_text(
+                render.scrubber.clean(patch), encoding="utf-8", errors="surrogateescape", newline=""
+            )
+            if warning := patch_warning(patch):
+                tell(f"warning: {task} {name}: {warning}")
     return pages
 
 
@@ -103,4 +110,4 @@ def _write(folder: Path, path: str, render: Renderer, template: str, page: objec
     html = render(template, Links(path, static=True), page=page, live=False, **more)
     place = folder / path
     place.mkdir(parents=True, exist_ok=True)
-    (place / "index.html").write_text(html, encoding="utf-8", errors="replace")
+    (place / "index.html").write_text(html, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Templates, strictly: everything that comes from a store is escaped, and searched for secrets before it is shown."""
+"""Templates, strictly: everything that comes from a store is escaped, searched for secrets, and fit to be shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from environments.shown_text import visible
 
 from ..clock import clock
 from ..export_secrets import Scrubber
@@ -31,7 +33,8 @@ class Renderer:
 
     def __call__(self, template: str, links: Links, **values: Any) -> str:
         """HTML. A name without a value is jinja2.UndefinedError."""
-        return self.jinja.get_template(f"{template}.html").render(url=links, **values)
+        # The whole page: a value cannot pass by, in whichever place a template prints it.
+        return visible(self.jinja.get_template(f"{template}.html").render(url=links, **values))
 
 
 def renderer(environment: Mapping[str, str] | None = None) -> Renderer:

@@ -10,11 +10,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 from store import NoSuchRun, open_reader
 
 from ..paths import data_folder
+from ..shown_streams import say
 from .errors import CannotView
 from .guard import LOOPBACK
 from .links import Links
@@ -39,8 +38,8 @@ def view(
             names = [found] if found else [row.run for row in reader.runs()]
             if not names:
                 raise NoSuchRun("there is no run yet to export: `winnow demo` makes one")
-            write_pages(reader, names, export, tell=lambda said: typer.echo(said, err=True))
-            typer.echo(f"written: {export / 'index.html'}")
+            write_pages(reader, names, export, tell=lambda said: say(said, err=True))
+            say(f"written: {export / 'index.html'}")
             return
         _require()
         from .app import viewer
@@ -49,11 +48,11 @@ def view(
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{sock.getsockname()[1]}"
         links = Links()
-        typer.echo(f"{address}{links.run(found) if found else '/'}")
+        say(f"{address}{links.run(found) if found else '/'}")
         if host not in LOOPBACK:
-            typer.echo("everybody who can reach this address can read the whole store", err=True)
+            say("everybody who can reach this address can read the whole store", err=True)
         if sys.stdout.isatty():
-            typer.echo("Ctrl-C ends it", err=True)
+            say("Ctrl-C ends it", err=True)
         if open_browser:
             import webbrowser
 
@@ -96,6 +95,7 @@ def _serve(app: object, sock: socket.socket) -> None:
         app,  # type: ignore[arg-type]
         log_level="warning",
         access_log=False,
+        use_colors=False,
         server_header=False,
         lifespan="off",
         ws="none",
