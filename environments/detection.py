@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.secrets.settings import hide_all
 from sandbox import Dockerfile, HostRoot, Image, Root, RootFs
 
 from .detect_python import Python, find_python, is_python, python_env, python_tests
@@ -62,6 +63,8 @@ def detect(
     environ: the host's environment, where VIRTUAL_ENV and the PATH with the toolchains are read. Nothing is executed.
     """
     said = overrides or Overrides()
+    # The recipe is stored: a password in an index's address stays in memory.
+    said = replace(said, setup=hide_all(said.setup), test_command=hide_all(said.test_command))
     environ = os.environ if environ is None else environ
     on_host = said.image is None and said.dockerfile is None
     snapshot = Snapshot(tree=tree, at=at, base="", head="", digest="")

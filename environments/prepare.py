@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from models.secrets import KNOWN
+from models.secrets.settings import reveal
 from sandbox import Dockerfile, Image, Images, Place, RootFs, Sandbox, check_rootfs, folder_with
 
 from .detection import Overrides, detect, root_of
@@ -62,7 +64,8 @@ async def run_setup(sandbox: Sandbox, recipe: Recipe, timeout: float = _SETUP_SE
     """
     if not recipe.setup:
         return ""
-    result = await sandbox.run(recipe.setup, timeout=timeout)
+    setup = reveal(recipe.setup, "start the run anew with --setup, or put the set-up line into a variable")
+    result = await sandbox.run(setup, timeout=timeout)
     if result.ended == "timeout":
         raise SetupFailed(f"the set-up script did not end within {timeout:.0f} s: {_tail(result.output)}")
     if result.exit_code:
@@ -102,4 +105,5 @@ def _freeze_places(places: tuple[Place, ...], folder: Path) -> tuple[tuple[Place
 
 
 def _tail(output: str) -> str:
+    output = KNOWN.clean(KNOWN.redact_reply(output))
     return "\n".join(output.strip().splitlines()[-15:])[-2000:] or "it printed nothing"

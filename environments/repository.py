@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+
+from models.secrets import KNOWN
+from models.secrets.settings import hide_all
 
 from .frozen_copy import copy_files, list_files
 from .history import commit_tree, new_repository, take_history, verify_sealed
@@ -63,7 +67,9 @@ def freeze(
     """
     if _is_url(source):
         if clone_into is None:
-            raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
+            raise RepositoryError(
+                f"{hide_all(str(source))} is a URL, and there is no folder to clone it into"
+            )
         found = _Source(None, clone(str(source), clone_into))
     else:
         found = _find(Path(source))
@@ -120,7 +126,7 @@ def freeze(
 
 def repository_name(source: str | Path) -> str:
     """A short name for people and ids: the last part of a path or URL, without ".git"."""
-    last = re.split(r"[/:]", str(source).rstrip("/"))[-1]
+    last = re.split(r"[/:]", re.split(r"[?#]", str(source))[0].rstrip("/"))[-1]
     if not _is_url(source):
         last = Path(source).resolve().name
     return re.sub(r"[^\w.-]+", "-", last.removesuffix(".git")).strip("-.") or "repository"
@@ -189,23 +195,35 @@ def clone(url: str, into: Path, *, otherwise: str = "") -> Path:
     """
     import subprocess
 
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    shown = hide_all(url)
+    # git keeps the address that it was given in the clone. A password in it comes by a setting of this process, which
+    # is neither kept nor seen in the list of processes.
+    settings = {"core.hooksPath": "/dev/null", **({f"url.{url}.insteadOf": shown} if url != shown else {})}
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        **_as_variables(settings),
+    }
     into.parent.mkdir(parents=True, exist_ok=True)
-    command = ["git", "-c", "core.hooksPath=/dev/null", "clone", "--bare", "--quiet", "--", url, str(into)]
+    command = ["git", "clone", "--bare", "--quiet", "--", shown, str(into)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:
         raise RepositoryError("git is not installed: install it and start again") from error
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-        raise RepositoryError(
-            f"{_without_password(url)} cannot be cloned: {_without_password(words[-1])}{otherwise}"
-        )
+        raise RepositoryError(f"{shown} cannot be cloned: {KNOWN.clean(words[-1])}{otherwise}")
     return into
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", text)
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings for git as variables of its environment, after those that the user has there."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (name, value) in enumerate(settings.items(), first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 def _find(source: Path) -> _Source:

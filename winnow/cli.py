@@ -9,7 +9,10 @@ from typing import Any
 
 import typer
 
+from models.secrets import KNOWN
+
 from . import interrupt
+from .streams import hide_on_streams
 
 COMMANDS = (
     "solve",
@@ -67,6 +70,7 @@ for name in COMMANDS:
 def main() -> None:
     """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
     interrupt.listen()
+    hide_on_streams()
     try:
         app()
     except Exception as error:
@@ -75,5 +79,5 @@ def main() -> None:
         explained = explain(error)
         if explained is None:
             raise
-        typer.echo(f"winnow: {explained[0]}", err=True)
+        typer.echo(f"winnow: {KNOWN.clean(explained[0])}", err=True)
         sys.exit(explained[1])

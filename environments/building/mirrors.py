@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.secrets.settings import hide_all, reveal
+
 from ..repository import repository_name
 from ..safe_git import GitFailed, RepositoryError, git
 
@@ -20,6 +22,7 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
     owner__name, owner+name/repo, name.git, name); a fork of another owner does where it holds the commit.
     Raises RepositoryError where `mirrors` is given and none in it has the commit.
     """
+    repo = reveal(repo, "name a folder with clones (--repos DIR), or start the run anew from its dataset")
     if repo and Path(repo).is_dir():
         return Path(repo)
     if mirrors is not None:
@@ -28,8 +31,8 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
             return found
         if not _is_url(repo):
             raise RepositoryError(
-                f"no repository in {mirrors} has commit {commit[:12]} of {repo}: put a clone of it there, "
-                f"such as {mirrors}/{repo.replace('/', '__')}"
+                f"no repository in {mirrors} has commit {commit[:12]} of {hide_all(repo)}: put a clone of it there, "
+                f"such as {mirrors}/{hide_all(repo).replace('/', '__')}"
             )
     return repo if _is_url(repo) else f"{_HOST}/{repo.removesuffix('.git')}.git"
 
