@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from models import Refused
 from models.secrets.settings import hide_all, reveal
 
 from ..repository import repository_name
@@ -22,7 +23,6 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
     owner__name, owner+name/repo, name.git, name); a fork of another owner does where it holds the commit.
     Raises RepositoryError where `mirrors` is given and none in it has the commit.
     """
-    repo = reveal(repo, "name a folder with clones (--repos DIR), or start the run anew from its dataset")
     if repo and Path(repo).is_dir():
         return Path(repo)
     if mirrors is not None:
@@ -34,7 +34,12 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
                 f"no repository in {mirrors} has commit {commit[:12]} of {hide_all(repo)}: put a clone of it there, "
                 f"such as {mirrors}/{hide_all(repo).replace('/', '__')}"
             )
-    return repo if _is_url(repo) else f"{_HOST}/{repo.removesuffix('.git')}.git"
+    if not _is_url(repo):
+        return f"{_HOST}/{repo.removesuffix('.git')}.git"
+    try:
+        return reveal(repo, "name a folder with clones (--repos DIR), or start the run anew from its dataset")
+    except Refused as error:
+        raise RepositoryError(str(error)) from error
 
 
 def has_commit(path: Path, commit: str) -> bool:
