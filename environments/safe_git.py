@@ -44,6 +44,9 @@ _SETTINGS = (
     "safe.directory=*",
 )
 
+CPU_SECONDS = 60
+"""Of a git with a limit on its memory."""
+
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_SYSTEM": "/dev/null",
@@ -68,12 +71,14 @@ def git(
     env: Mapping[str, str] | None = None,
     settings: tuple[str, ...] = (),
     ok: tuple[int, ...] = (0,),
+    memory: int | None = None,
 ) -> bytes:
     """Run git and return what it printed. With `git_dir` git looks for no repository (and asks for no owner) itself.
 
+    memory: bytes that git may take, for what others made; it has a minute of processor time then.
     Raises GitFailed where the exit code is not in `ok`, RepositoryError where there is no git.
     """
-    command: list[str | bytes] = ["git"]
+    command: list[str | bytes] = [*_limited(memory), "git"]
     for setting in (*_SETTINGS, *settings):
         command += ["-c", setting]
     if git_dir is not None:
@@ -94,11 +99,21 @@ def git(
         if error.filename == "git":
             raise RepositoryError("git is not installed: install it and start again") from error
         raise
+    if memory is not None and done.returncode == 127:  # said by the shell that sets the limits
+        raise RepositoryError("git is not installed: install it and start again")
     if done.returncode not in ok:
         said = done.stderr.decode("utf-8", "replace").strip()
         last = said.splitlines()[-1] if said else "no word why"
         raise GitFailed(f"git {_name(args)} failed in {cwd or work_tree or git_dir}: {last}", said)
     return done.stdout
+
+
+def _limited(memory: int | None) -> list[str]:
+    """What stands before a command that may take so many bytes. A limit that is lower already stays."""
+    if memory is None:
+        return []
+    limits = f"ulimit -v {memory // 1024} 2>/dev/null; ulimit -t {CPU_SECONDS} 2>/dev/null"
+    return ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh"]
 
 
 def alternates(*folders: Path) -> str:
