@@ -19,6 +19,7 @@ from .safe_git import GitFailed, RepositoryError, git
 from .task import Snapshot
 
 _URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
+_LARGEST_TEXT = 16 * 2**20
 _LARGE = 20 * 2**20  # bytes; an untracked file above this is data and stays out of the synthetic commit
 # What tools leave behind, ignored also where the repository does not say so (an unpacked sdist has no .gitignore).
 _LEFTOVERS = (
@@ -138,7 +139,7 @@ def tracked_files(tree: Path) -> tuple[str, ...]:
 
 
 def read_text(tree: Path, path: PurePosixPath) -> str | None:
-    """A tracked file's text, its line ends as they are; None where it is missing, a link or no UTF-8 text."""
+    """A tracked file's text, its line ends as they are; None where it is missing, a link, huge, or no UTF-8 text."""
     entry = head_entries(tree).get(path.as_posix())
     if entry is None or not entry[0].startswith("100"):
         return None
@@ -179,7 +180,9 @@ def _open_inside(tree: Path, path: PurePosixPath) -> bytes:
         with os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError("no regular file")
-            return file.read()
+            if os.fstat(file.fileno()).st_size > _LARGEST_TEXT:
+                raise OSError("too large for a text")
+            return file.read(_LARGEST_TEXT)
     finally:
         os.close(folder)
 
