@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from environments.foreign_text import parse_python
 
 _DOCSTRING_CHARS = 100
 _LINE_CHARS = 140
@@ -57,7 +58,7 @@ class Outline:
 def outline(path: str, text: str) -> Outline:
     """The definitions of a file with this text."""
     lines = len(lines_of(text))
-    if path.endswith((".py", ".pyi")) and (tree := _parsed(text)) is not None:
+    if path.endswith((".py", ".pyi")) and (tree := parse_python(text)) is not None:
         return Outline(tuple(_definitions(tree.body, "", 0)), True, lines, _imports(tree))
     return Outline(tuple(_by_indentation(text)), False, lines)
 
@@ -82,15 +83,6 @@ def shown_outline(found: Outline, most: int) -> str:
 
 
 # Python ---------------------------------------------------------------------------------------------------------------
-
-
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in other people's strings
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _definitions(body: Sequence[ast.stmt], inside: str, depth: int) -> Iterator[Entry]:

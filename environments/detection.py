@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.secrets.settings import hide_all
 from sandbox import Dockerfile, HostRoot, Image, Root, RootFs
 
 from .detect_python import Python, find_python, is_python, python_env, python_tests
+from .foreign_text import LARGEST_SETTINGS, parse_json
 from .sources import is_test, languages_of, test_libraries
 from .task import Recipe, Snapshot
 from .toolchains import holds_a_home, is_shown, tool_needs
@@ -64,6 +65,8 @@ def detect(
     environ: the host's environment, where VIRTUAL_ENV and the PATH with the toolchains are read. Nothing is executed.
     """
     said = overrides or Overrides()
+    # The recipe is stored: a password in an index's address stays in memory.
+    said = replace(said, setup=hide_all(said.setup), test_command=hide_all(said.test_command))
     environ = os.environ if environ is None else environ
     on_host = said.image is None and said.dockerfile is None
     snapshot = Snapshot(tree=tree, at=at, base="", head="", digest="")
@@ -126,9 +129,10 @@ def _other(tree: Path, languages: Sequence[str], on_host: bool, environ: Mapping
 
 def _node(tree: Path, on_host: bool, environ: Mapping[str, str]) -> _Found | None:
     try:
-        package = json.loads((tree / "package.json").read_text(errors="replace"))
+        with (tree / "package.json").open("rb") as file:
+            package = parse_json(file.read(LARGEST_SETTINGS + 1))
         script = str(package.get("scripts", {}).get("test", ""))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, AttributeError):
         return None
     env, needs = _tool("node", "lib/node_modules", on_host, environ)
     env["CI"] = "1"

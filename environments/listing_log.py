@@ -19,10 +19,12 @@ _WORDS: dict[str, Outcome] = {
 }
 _FILE = re.compile(r"^(\S.*?\.\w+)\[(\d+|\?)\](?:\s|$)")
 _NAME = re.compile(r"^(test\w*)(?: (.*))?$")
-_END = re.compile(r"^=*\s*tests finished: ([^\n]+?),\s+in [\d.]+ seconds\s*=*\s*$", re.MULTILINE)
+_END = re.compile(
+    r"^=*[ \t]*tests finished: ([^\n]+?),\s{1,80}in [\d.]+ seconds[ \t]*=*[ \t]*$", re.MULTILINE
+)
 _LAST = re.compile(r"^(?:.* )?(ok|[FEfXswT])$")  # after what the test printed on its own line
 _PASSED = re.compile(r"(\d+) (?:passed|expected to fail|expected to fail but passed)\b")
-_VERDICT = re.compile(r"\s*\[(?:OK|FAIL)\]\s*$")  # the file's own, at the end of its last test's line
+_VERDICTS = ("[OK]", "[FAIL]")  # the file's own, at the end of its last test's line
 
 
 def listing_log(log: str) -> tuple[Results, bool]:
@@ -33,7 +35,9 @@ def listing_log(log: str) -> tuple[Results, bool]:
         if match := _FILE.match(line):
             file, waiting = match[1], ""
             continue
-        said = _VERDICT.sub("", line).rstrip()
+        said = line.rstrip()
+        for verdict in _VERDICTS:
+            said = said.removesuffix(verdict).rstrip()
         if file and (named := _NAME.match(said)):
             waiting, said = f"{file}::{named[1]}", _LAST.sub(r"\1", named[2] or "")
         word = "ok" if said.endswith(" ok") else said

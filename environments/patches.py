@@ -6,20 +6,30 @@ touched and no configuration, hook or filter has a say.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sandbox import Sandbox
 
+from .blobs import SETTINGS, blob_sizes, read_blobs
+from .patch_limits import LARGEST_RESULT, LONGEST_PATH, MOST_FILES, TOO_LARGE, refusal_of
 from .repository import head_entries
-from .safe_git import GitFailed, alternates, git
+from .safe_git import CPU_SECONDS, GitFailed, alternates, git
 from .task import Snapshot
+
+_MEMORY = 512 * 2**20
+"""Bytes that git may take for a patch, besides the indexes of the repository's packs."""
+_NO_MEMORY = re.compile(r"[Oo]ut of memory|Cannot allocate memory|mmap failed|unable to create threaded")
+_ABSENT = "000000"
+_TEXT = 8 * 2**20
+"""Bytes of a file whose line ends are looked at."""
 
 
 class PatchFails(Exception):
@@ -85,13 +95,13 @@ def changes_of(tree: Path, patch: str) -> dict[str, Change]:
     Names with a/ and b/ or without, CRLF where the file has LF and the other way round, and wrong hunk counts are
     tolerated. Raises PatchFails with the reason: it does not apply, leaves the repository, or makes a link.
     """
-    if not patch.strip():
+    if not patch or patch.isspace():
         return {}
     entries = head_entries(tree)
     given = _bytes(patch if patch.endswith("\n") else patch + "\n")
-    refusal = ""
-    fitted = _ends_as_in_files(given, tree, entries)
-    for variant in dict.fromkeys((given, _plain_ends(given), fitted, _anywhere(fitted))):
+    if refusal := refusal_of(given):
+        raise PatchFails(refusal)
+    for variant in _variants(given, tree, entries):
         for options in _options(variant):
             with _scratch(tree) as scratch:
                 try:
@@ -101,6 +111,21 @@ def changes_of(tree: Path, patch: str) -> dict[str, Change]:
                     continue
                 return _changes(scratch, tree, entries)
     raise PatchFails(refusal or "there is no diff in it")
+
+
+def _variants(given: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) -> Iterator[bytes]:
+    """What a patch may have meant, likeliest first, each made when those before it were refused."""
+    yield given
+    plain = _plain_ends(given)
+    if plain != given:
+        yield plain
+    del plain
+    fitted = _ends_as_in_files(given, tree, entries)
+    if fitted != given:
+        yield fitted
+    anywhere = _anywhere(fitted)
+    if anywhere != fitted:
+        yield anywhere
 
 
 async def write_patch(sandbox: Sandbox, snapshot: Snapshot, patch: str) -> dict[str, Change]:
@@ -134,11 +159,31 @@ def changes_from(tree: Path, texts: Mapping[str, str | None]) -> dict[str, Chang
 
 @dataclass(frozen=True, slots=True)
 class _Scratch:
+    """memory: bytes that each git may take, since a patch may make it take any amount."""
+
     git_dir: Path
     environment: Mapping[str, str]
+    memory: int
 
     def git(self, *args: str | bytes, stdin: bytes = b"", settings: tuple[str, ...] = ()) -> bytes:
-        return git(*args, git_dir=self.git_dir, stdin=stdin, env=self.environment, settings=settings)
+        """Raises GitFailed, or PatchFails where git needed more memory or time than it may take."""
+        try:
+            return git(
+                *args,
+                git_dir=self.git_dir,
+                stdin=stdin,
+                env=self.environment,
+                settings=(*SETTINGS, *settings),
+                memory=self.memory,
+            )
+        except GitFailed as error:
+            if _NO_MEMORY.search(error.said):
+                raise PatchFails(TOO_LARGE) from error
+            if not error.said:  # it was killed
+                raise PatchFails(
+                    f"git needs more than {CPU_SECONDS} s for the patch: make a smaller one"
+                ) from error
+            raise
 
 
 @contextmanager
@@ -154,9 +199,15 @@ def _scratch(tree: Path) -> Iterator[_Scratch]:
         (git_dir / "config").write_text(config)
         (git_dir / "info/attributes").write_bytes((frozen / "info/attributes").read_bytes())
         borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates((frozen / "objects").absolute())}
-        scratch = _Scratch(git_dir, borrowed)
+        scratch = _Scratch(git_dir, borrowed, _MEMORY + _sizes_of_indexes(frozen))
         scratch.git("read-tree", _head(tree))
         yield scratch
+
+
+def _sizes_of_indexes(frozen: Path) -> int:
+    """git maps these as a whole, and what the user's own repository needs is no patch's doing."""
+    packs = frozen / "objects/pack"
+    return sum(file.stat().st_size for file in packs.glob("*") if file.suffix != ".pack")
 
 
 def _head(tree: Path) -> str:
@@ -197,18 +248,34 @@ def _written(scratch: _Scratch, tree: Path, *settings: str) -> bytes:
 def _changes(scratch: _Scratch, tree: Path, entries: Mapping[str, tuple[str, str]]) -> dict[str, Change]:
     raw = scratch.git("diff-index", "--cached", "--raw", "-z", "--no-renames", "--full-index", _head(tree))
     fields = raw.split(b"\0")
-    changes = {}
+    if len(fields) > 2 * MOST_FILES + 1:
+        raise PatchFails(f"the patch changes more than {MOST_FILES:,} files, which is not allowed")
+    made: dict[str, tuple[str, str]] = {}
     for about, name in zip(fields[::2], fields[1::2], strict=False):
         old, new, _, sha, _ = about.decode().lstrip(":").split(" ")
+        if len(name) > LONGEST_PATH:
+            raise PatchFails(f"{os.fsdecode(name[:80])}...: the path is too long for any file system")
         path = os.fsdecode(name)
         for mode, verb in ((old, "changes"), (new, "makes")):
             if mode in ("120000", "160000"):
                 what = "link" if mode == "120000" else "submodule"
                 raise PatchFails(f"{path}: the patch {verb} a {what}, which is not allowed")
         _refuse_path(path, entries, new=False)
-        content = None if new == "000000" else scratch.git("cat-file", "blob", sha)
-        changes[path] = Change(content, _mode(new))
-    return changes
+        made[path] = (new, sha)
+    contents = _contents(scratch, [sha for new, sha in made.values() if new != _ABSENT])
+    return {
+        path: Change(None if new == _ABSENT else contents[sha], _mode(new))
+        for path, (new, sha) in made.items()
+    }
+
+
+def _contents(scratch: _Scratch, shas: Sequence[str]) -> dict[str, bytes]:
+    """What the files hold. Raises PatchFails where that is too much, each counted as often as there are files of it."""
+    given = {"env": scratch.environment, "memory": scratch.memory}
+    sizes = blob_sizes(shas, scratch.git_dir, **given)
+    if sum(sizes[sha] for sha in shas) > LARGEST_RESULT:
+        raise PatchFails(TOO_LARGE)
+    return read_blobs(shas, scratch.git_dir, limit=LARGEST_RESULT, **given)
 
 
 def _mode(mode: str) -> int:
@@ -232,17 +299,27 @@ def _refuse_path(path: str, entries: Mapping[str, tuple[str, str]], *, new: bool
 
 
 _GIT_NAMES = re.compile(rb"^diff --git (.*)$", re.MULTILINE)
-_PLAIN_NAMES = re.compile(rb"^--- \"?([^\t\r\n]+).*\r?\n\+\+\+ \"?([^\t\r\n]+).*\r?\n@@ -", re.MULTILINE)
+# A name ends at a tab or at the line's end and nowhere else, so there is one way to read a line, however long it is.
+_PLAIN_NAMES = re.compile(
+    rb"^--- \"?([^\t\r\n]+)(?=[\t\r\n])[^\n]*\n\+\+\+ \"?([^\t\r\n]+)(?=[\t\r\n])[^\n]*\n@@ -", re.MULTILINE
+)
 
 
 def _options(patch: bytes) -> list[tuple[str, ...]]:
     """How to call git apply, likeliest first. Names with a/ and b/ never mean folders of these names."""
-    named = [re.match(rb"\"?a/.* \"?b/", names) for names in _GIT_NAMES.findall(patch)] or [
-        all(name.startswith((b"a/", b"b/", b"/dev/null")) for name in pair)
-        for pair in _PLAIN_NAMES.findall(patch)
-    ]
-    strips = ("-p1",) if all(named) else ("-p0", "-p1")
+    strips = ("-p1",) if _all_with_prefix(patch) else ("-p0", "-p1")
     return [(strip, *more) for strip in strips for more in ((), ("--recount",))]
+
+
+def _all_with_prefix(patch: bytes) -> bool:
+    """Whether all names are "a/..." and "b/...". One at a time: there may be a million."""
+    if any(True for _ in _GIT_NAMES.finditer(patch)):
+        return all(re.match(rb"\"?a/.* \"?b/", found[1]) for found in _GIT_NAMES.finditer(patch))
+    return all(
+        name.startswith((b"a/", b"b/", b"/dev/null"))
+        for found in _PLAIN_NAMES.finditer(patch)
+        for name in found.groups()
+    )
 
 
 def _plain_ends(patch: bytes) -> bytes:
@@ -252,26 +329,55 @@ def _plain_ends(patch: bytes) -> bytes:
 
 def _ends_as_in_files(patch: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) -> bytes:
     """Give the lines of every file's hunks the line ends which that file has in HEAD."""
-    lines, ends, inside = [], b"\n", False
-    for line in _plain_ends(patch).splitlines(keepends=True):
+    patch = _plain_ends(patch)
+    named = {found[0]: _path_in(found[0], entries) for found in _OLD_NAME.finditer(patch)}
+    shas = {entries[path][1] for path in named.values() if path}
+    with_crlf = _with_crlf(shas, tree / ".git")
+    if not with_crlf:
+        return patch
+    headers = {header for header, path in named.items() if path and entries[path][1] in with_crlf}
+    fitted, crlf, inside = bytearray(), False, False
+    for line in io.BytesIO(patch):
         if line.startswith((b"diff --git ", b"--- ")):
             inside = False
         if line.startswith(b"--- "):
-            ends = _ends_of(line, tree, entries)
+            crlf = line.removesuffix(b"\n") in headers
         inside = inside or line.startswith(b"@@ ")
-        if inside and ends == b"\r\n" and line[:1] in b" +-\n" and not line.startswith(b"@@ "):
+        if inside and crlf and line[:1] in b" +-\n" and not line.startswith(b"@@ "):
             line = line.removesuffix(b"\n") + b"\r\n"
-        lines.append(line)
-    return b"".join(lines)
+        fitted += line
+    return bytes(fitted)
 
 
-def _ends_of(header: bytes, tree: Path, entries: Mapping[str, tuple[str, str]]) -> bytes:
+_OLD_NAME = re.compile(rb"^--- .*$", re.MULTILINE)
+
+
+def _path_in(header: bytes, entries: Mapping[str, tuple[str, str]]) -> str:
+    """The repository's file that a line "--- a/path" names, "" for none."""
     name = os.fsdecode(header[4:].split(b"\t")[0].strip().strip(b'"'))
     for path in (name, name.partition("/")[2]):
         if entries.get(path, ("",))[0].startswith("100"):
-            content = git("cat-file", "blob", entries[path][1], git_dir=tree / ".git")
-            return b"\r\n" if content.count(b"\r\n") * 2 > content.count(b"\n") else b"\n"
-    return b"\n"
+            return path
+    return ""
+
+
+def _with_crlf(shas: Collection[str], git_dir: Path) -> set[str]:
+    """Those of these files whose lines mostly end in CRLF. Large ones are none that a patch is written for by hand."""
+    sizes = {sha: size for sha, size in blob_sizes(shas, git_dir).items() if size <= _TEXT}
+    groups: list[list[str]] = [[]]
+    total = 0
+    for sha, size in sizes.items():
+        if total + size > 2 * _TEXT:
+            groups.append([])
+            total = 0
+        groups[-1].append(sha)
+        total += size
+    return {
+        sha
+        for group in groups
+        for sha, content in read_blobs(group, git_dir, limit=2 * _TEXT).items()
+        if content.count(b"\r\n") * 2 > content.count(b"\n")
+    }
 
 
 def _anywhere(patch: bytes) -> bytes:
@@ -282,7 +388,13 @@ def _anywhere(patch: bytes) -> bytes:
 def _is_binary(
     scratch: _Scratch, entries: Mapping[str, tuple[str, str]], path: str, new: bytes | None
 ) -> bool:
-    old = scratch.git("cat-file", "blob", entries[path][1]) if path in entries else b""
+    old = b""
+    if path in entries:
+        sha = entries[path][1]
+        sizes = blob_sizes([sha], scratch.git_dir, env=scratch.environment)
+        if sizes[sha] > LARGEST_RESULT:
+            return True
+        old = scratch.git("cat-file", "blob", sha)
     try:
         (old + b"\n" + (new or b"")).decode("utf-8")
     except UnicodeDecodeError:

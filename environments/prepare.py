@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.secrets import KNOWN
+from models.secrets.settings import reveal
 from sandbox import Dockerfile, Image, Images, Place, RootFs, Sandbox, check_rootfs, folder_with
 
 from .detection import Overrides, detect, root_of
@@ -68,7 +70,8 @@ async def run_setup(
     """
     if not recipe.setup:
         return ""
-    result = await sandbox.run(recipe.setup, timeout=timeout, env=network.env if network else None)
+    setup = reveal(recipe.setup, "start the run anew with --setup, or put the set-up line into a variable")
+    result = await sandbox.run(setup, timeout=timeout, env=network.env if network else None)
     if network is not None:
         output = network.explained(result.output)
         if result.exit_code and (sentence := network.missed(output)):
@@ -113,4 +116,5 @@ def _freeze_places(places: tuple[Place, ...], folder: Path) -> tuple[tuple[Place
 
 
 def _tail(output: str) -> str:
+    output = KNOWN.clean(KNOWN.redact_reply(output))
     return "\n".join(output.strip().splitlines()[-15:])[-2000:] or "it printed nothing"

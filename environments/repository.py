@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+
+from models.secrets import KNOWN
+from models.secrets.settings import hide_all
 
 from .frozen_copy import copy_files, list_files
 from .history import commit_tree, new_repository, take_history, verify_sealed
@@ -20,6 +24,7 @@ from .task import Snapshot
 
 _URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:)\S+")
 _MOST_IGNORES = 1 << 20  # bytes of a list of ignored files
+_LARGEST_TEXT = 16 * 2**20
 _LARGE = 20 * 2**20  # bytes; an untracked file above this is data and stays out of the synthetic commit
 # What tools leave behind, ignored also where the repository does not say so (an unpacked sdist has no .gitignore).
 _LEFTOVERS = (
@@ -133,7 +138,7 @@ def _frozen(
 
 def repository_name(source: str | Path) -> str:
     """A short name for people and ids: the last part of a path or URL, without ".git"."""
-    last = re.split(r"[/:]", str(source).rstrip("/"))[-1]
+    last = re.split(r"[/:]", re.split(r"[?#]", str(source))[0].rstrip("/"))[-1]
     if not _is_url(source):
         last = Path(source).resolve().name
     return re.sub(r"[^\w.-]+", "-", last.removesuffix(".git")).strip("-.") or "repository"
@@ -145,7 +150,7 @@ def tracked_files(tree: Path) -> tuple[str, ...]:
 
 
 def read_text(tree: Path, path: PurePosixPath) -> str | None:
-    """A tracked file's text, its line ends as they are; None where it is missing, a link or no UTF-8 text."""
+    """A tracked file's text, its line ends as they are; None where it is missing, a link, huge, or no UTF-8 text."""
     entry = head_entries(tree).get(path.as_posix())
     if entry is None or not entry[0].startswith("100"):
         return None
@@ -186,7 +191,9 @@ def _open_inside(tree: Path, path: PurePosixPath) -> bytes:
         with os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError("no regular file")
-            return file.read()
+            if os.fstat(file.fileno()).st_size > _LARGEST_TEXT:
+                raise OSError("too large for a text")
+            return file.read(_LARGEST_TEXT)
     finally:
         os.close(folder)
 
@@ -198,7 +205,7 @@ def _found(source: str | Path, clone_into: Path | None) -> _Source:
         found = _find(path)
         return _Source(None, found.git, found.notes) if found.git else found
     if clone_into is None:
-        raise RepositoryError(f"{source} is a URL, and there is no folder to clone it into")
+        raise RepositoryError(f"{hide_all(str(source))} is a URL, and there is no folder to clone it into")
     return _Source(None, find_git(clone(str(source), clone_into)))
 
 
@@ -218,35 +225,33 @@ def clone(url: str, into: Path, *, otherwise: str = "") -> Path:
     """
     import subprocess
 
+    shown = hide_all(url)
+    # git keeps the address that it was given in the clone. A password in it comes by a setting of this process, which
+    # is neither kept nor seen in the list of processes.
+    settings = {"core.hooksPath": "/dev/null", **({f"url.{url}.insteadOf": shown} if url != shown else {})}
     environment = {
         **os.environ,
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        **_as_variables(settings),
     }
     into.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        host_program("git"),
-        "-c",
-        "core.hooksPath=/dev/null",
-        "clone",
-        "--bare",
-        "--quiet",
-        "--",
-        url,
-        str(into),
-    ]
+    command = [host_program("git"), "clone", "--bare", "--quiet", "--", shown, str(into.absolute())]
     done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, cwd="/")
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-        raise RepositoryError(
-            f"{_without_password(url)} cannot be cloned: {_without_password(words[-1])}{otherwise}"
-        )
+        raise RepositoryError(f"{shown} cannot be cloned: {KNOWN.clean(words[-1])}{otherwise}")
     return into
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", text)
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings for git as variables of its environment, after those that the user has there."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (name, value) in enumerate(settings.items(), first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 def _find(source: Path) -> _Source:

@@ -51,6 +51,9 @@ _SETTINGS = (
     "safe.directory=*",
 )
 
+CPU_SECONDS = 60
+"""Of a git with a limit on its memory."""
+
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_SYSTEM": "/dev/null",
@@ -75,12 +78,14 @@ def git(
     env: Mapping[str, str] | None = None,
     settings: tuple[str, ...] = (),
     ok: tuple[int, ...] = (0,),
+    memory: int | None = None,
 ) -> bytes:
     """Run git and return what it printed. With `git_dir` git looks for no repository (and asks for no owner) itself.
 
+    memory: bytes that git may take, for what others made; it has a minute of processor time then.
     Raises GitFailed where the exit code is not in `ok`, RepositoryError where there is no git.
     """
-    command: list[str | bytes] = [host_program("git")]
+    command: list[str | bytes] = [*_limited(memory), host_program("git")]
     for setting in (*_SETTINGS, *settings):
         command += ["-c", setting]
     if git_dir is not None:
@@ -118,6 +123,14 @@ def _program(name: str, path: str) -> str:
     if found is None:
         raise RepositoryError(f"{name} is not installed: install it and start again")
     return found
+
+
+def _limited(memory: int | None) -> list[str]:
+    """What stands before a command that may take so many bytes. A limit that is lower already stays."""
+    if memory is None:
+        return []
+    limits = f"ulimit -v {memory // 1024} 2>/dev/null; ulimit -t {CPU_SECONDS} 2>/dev/null"
+    return ["/bin/sh", "-c", f'{limits}; exec "$@"', "sh"]
 
 
 def alternates(*folders: Path) -> str:

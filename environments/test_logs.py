@@ -52,7 +52,7 @@ _COUNTS = re.compile(
 _VERBOSE_LINE = re.compile(
     r"^(\S.*?::.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)(?: \(.*\))?(?:\s+\[ *\d+%\])?$"
 )
-_XDIST_LINE = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S.*?) *$")
+_XDIST_LINE = re.compile(r"^\[gw\d+\] \[ *\d+%\] (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S.*)$")
 
 
 def pytest_log(log: str) -> tuple[Results, bool]:
@@ -66,7 +66,7 @@ def pytest_log(log: str) -> tuple[Results, bool]:
     headers = [match for match in _SUMMARY.finditer(log) if match.end() <= end]
     lines = log[:end].splitlines()
     verbose = [match.groups() for line in lines if (match := _VERBOSE_LINE.match(line))]
-    verbose += [match.groups()[::-1] for line in lines if (match := _XDIST_LINE.match(line))]
+    verbose += [(match[2].rstrip(" "), match[1]) for line in lines if (match := _XDIST_LINE.match(line))]
     if not headers:
         results = merge((name, _VERBOSE[word]) for name, word in verbose)
         return results, bool(counts) and _agrees(results, counts[-1].group(1))
@@ -142,7 +142,7 @@ def _go_json(log: str) -> tuple[Results, bool]:
         try:
             event = json.loads(line)
             action, package, test = str(event["Action"]), str(event.get("Package", "")), event.get("Test")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         started.add(package)
         if action not in _GO_WORDS:
@@ -160,7 +160,7 @@ def _go_json(log: str) -> tuple[Results, bool]:
 # cargo test -----------------------------------------------------------------------------------------------------------
 
 _CARGO_WORDS: dict[str, Outcome] = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
-_CARGO_LINE = re.compile(r"^test (.+?)(?: - should panic)? \.\.\. (?:.*\s)?(ok|FAILED|ignored)(?:, .*)?$")
+_CARGO_OUTCOME = re.compile(r"(?:.*\s)?(ok|FAILED|ignored)(?:, .*)?$")
 _CARGO_END = re.compile(
     r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;", re.MULTILINE
 )
@@ -168,11 +168,11 @@ _CARGO_END = re.compile(
 
 def cargo_log(log: str) -> tuple[Results, bool]:
     """cargo test's lines, checked against the counts of "test result:". Of one name in two binaries the worst."""
-    pairs = [
-        (match.group(1), _CARGO_WORDS[match.group(2)])
-        for line in log.splitlines()
-        if (match := _CARGO_LINE.match(line))
-    ]
+    pairs = []
+    for line in log.splitlines():
+        name, dots, said = line.removeprefix("test ").partition(" ... ")
+        if line.startswith("test ") and name and dots and (match := _CARGO_OUTCOME.match(said)):
+            pairs.append((name.removesuffix(" - should panic"), _CARGO_WORDS[match[1]]))
     ends = _CARGO_END.findall(log)
     counted = sum(int(passed) for passed, _, _ in ends)
     return merge(pairs), bool(ends) and sum(outcome == "passed" for _, outcome in pairs) <= counted

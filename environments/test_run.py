@@ -15,10 +15,9 @@ from sandbox import NotThere, Result, Sandbox
 from .reporter import is_plain_pytest, lay, runner_of, unittest_results
 from .task import Recipe
 from .test_logs import EXIT, FORMATS, Outcome, plain, read_log, read_titles
-from .test_xml import read_xml
+from .test_xml import LARGEST, read_xml
 
 _SERVICE_SECONDS = 300.0
-_XML_LIMIT = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _from_xml(result: Result, xml: bytes, source: Literal["sealed", "xml"]) -> T
 
 async def _read(sandbox: Sandbox, path: str) -> bytes:
     try:
-        return await sandbox.read(path, _XML_LIMIT)
+        return await sandbox.read(path, LARGEST + 1)
     except NotThere:
         return b""
 

@@ -12,6 +12,7 @@ from .errors import ContextOverflow, Refused
 from .prices import Price, cost
 from .protocol import Choice, Message, Reply, Request, Usage
 from .quirks import Quirks
+from .secrets.replies import redacted_reply
 from .wire import Parsed, body_of, parse
 
 Send = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -45,13 +46,15 @@ class Chat:
             if again is not None:
                 note = f"The reasoning used all of {request.max_tokens} tokens: now {_ROOM} times as many are allowed."
                 parsed, notes, usage = again, [*told, note], usage + again.usage
-        return Reply(
-            choices=parsed.choices,
-            usage=usage,
-            cost=cost(self.price, usage),
-            seconds=time.monotonic() - started,
-            served_by=parsed.served_by or self.model,
-            notes=tuple(dict.fromkeys((*notes, *parsed.notes))),
+        return redacted_reply(
+            Reply(
+                choices=parsed.choices,
+                usage=usage,
+                cost=cost(self.price, usage),
+                seconds=time.monotonic() - started,
+                served_by=parsed.served_by or self.model,
+                notes=tuple(dict.fromkeys((*notes, *parsed.notes))),
+            )
         )
 
     async def _once(self, request: Request, room_is_new: bool = False) -> tuple[Parsed, list[str]]:

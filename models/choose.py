@@ -18,6 +18,8 @@ from .prices import Price, known_price, provider_of, providers
 from .protocol import Model
 from .replay import ReplayModel
 from .retry import PATIENCE, Retrying, Told
+from .secrets import KNOWN
+from .secrets.settings import hide
 from .warm import Warming
 
 
@@ -91,6 +93,7 @@ def open_model(
     that belongs to no provider: the name as that server knows it. timeout: seconds for one reply.
     Raises Refused with what to do: unknown provider, missing key, unreadable file.
     """
+    KNOWN.learn_environment()
     kind, _, rest = name.partition(":")
     if kind == "replay" and rest:
         return ReplayModel(rest)
@@ -185,7 +188,7 @@ def _openai(
     from .openai_client import TIMEOUT, OpenAIClient
 
     if base is not None and not re.match(r"https?://[^/\s]+", base):
-        raise Refused(f'The address "{base}" is no URL: write it like http://localhost:8000/v1.')
+        raise Refused(f'The address "{hide(base)}" is no URL: write it like http://localhost:8000/v1.')
     return OpenAIClient(
         name,
         model,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from .errors import ContextOverflow, ModelError, RateLimited, Refused, ServerFault, TimedOut, Unreachable
+from .secrets import KNOWN
 
 _OVERFLOW = re.compile(
     "|".join(
@@ -84,6 +85,8 @@ def said(error: Exception) -> str:
         if isinstance(body, Mapping) and body.get(key):
             body = body[key]
     text = body if isinstance(body, str) and body else str(getattr(error, "message", "") or error)
+    # Before it is cut: the half of a key would not be known for one.
+    text = KNOWN.clean(KNOWN.redact_reply(text))
     text = _LITELLMS.sub("", _KEY.sub(r"\1-...", " ".join(text.split()))) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."
 

@@ -12,9 +12,17 @@ Fault = Literal["world", "attempt", "user"]
 
 
 class ModelError(Exception):
-    """A call that ended without a usable reply. The message is one sentence that a user can act on."""
+    """A call that ended without a usable reply. The message is one sentence that a user can act on.
+
+    It is stored, printed and often has a server's words in it: no credential gets into it.
+    """
 
     fault: Fault = "world"
+
+    def __init__(self, message: str = ""):
+        from .secrets import KNOWN
+
+        super().__init__(KNOWN.clean(KNOWN.redact_reply(message)))
 
 
 class RateLimited(ModelError):

@@ -12,6 +12,8 @@ from .classify import Asked
 from .openai_client import TIMEOUT
 from .prices import Price
 from .protocol import Reply, Request
+from .secrets import KNOWN
+from .secrets.settings import hide, reveal
 
 
 class LitellmClient:
@@ -31,11 +33,12 @@ class LitellmClient:
         self.name = name
         self.price = price
         self._litellm: Any = None
-        self._given = {"api_base": api_base, "api_key": api_key}
+        KNOWN.learn(api_key, key_variable)
+        self._given = {"api_base": reveal(api_base or ""), "api_key": api_key}
         self._timeout = timeout
         self._chat = Chat(
             model=name,
-            asked=Asked(name, api_base or "", key_variable),
+            asked=Asked(name, hide(api_base or ""), key_variable),
             send=self._send,
             price=price,
             # Anthropic's models are those that need marks, wherever they are served; others cache by themselves (and

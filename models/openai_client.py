@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from .chat import Chat
 from .classify import Asked
 from .prices import Price
 from .protocol import Reply, Request
 from .quirks import Quirks
+from .secrets import KNOWN
+from .secrets.settings import hide, reveal
 
 TIMEOUT = 900.0
 """Seconds for one reply. Replies are not streamed, and a long thought takes minutes."""
@@ -40,15 +42,20 @@ class OpenAIClient:
 
         self.name = name
         self.price = price
+        KNOWN.learn(api_key, key_variable)
+        shown, whole = hide(api_base or ""), reveal(api_base or "")
+        # The path of a call goes to the end of the address, so its parameters are given apart from it.
+        plain, _, parameters = whole.partition("#")[0].partition("?")
         self._client = AsyncOpenAI(
             api_key=api_key,
-            base_url=api_base,
+            base_url=plain or None,
+            default_query=dict(parse_qsl(parameters, keep_blank_values=True)) or None,
             max_retries=0,
             timeout=Timeout(timeout, connect=min(timeout, _CONNECT)),
         )
         self._chat = Chat(
             model=model,
-            asked=Asked(name, api_base or "", key_variable),
+            asked=Asked(name, shown, key_variable),
             send=self._send,
             price=price,
             # OpenAI takes the newer name for every model; most other servers know only the older one.

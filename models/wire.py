@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import RateLimited, ServerFault
 from .protocol import Choice, Message, Request, TokenLogprob, ToolCall, Usage
+from .secrets import KNOWN
 from .tokens import estimate_request, estimate_tokens
 
 _THINKING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
@@ -197,7 +198,7 @@ def _usage(raw: Any) -> Usage | None:
 
 def _error_in(error: Any) -> ServerFault | RateLimited:
     """An error that came with status 200, as OpenRouter sends them."""
-    text = str(error.get("message") if isinstance(error, Mapping) else error)[:300]
+    text = KNOWN.redact_reply(str(error.get("message") if isinstance(error, Mapping) else error))[:300]
     if isinstance(error, Mapping) and str(error.get("code")) in ("429", "529"):
         return RateLimited(f"The server asks for fewer calls: {text}")
     return ServerFault(f"The server's reply is an error: {text}")

@@ -16,6 +16,7 @@ from typing import Any
 
 from agent import KilledSandbox
 from environments import Anew, Groundwork, Task, is_plain_pytest
+from environments.foreign_text import parse_json
 from sandbox import NotThere, Sandbox
 
 from .nearby import nearby_tests
@@ -24,7 +25,7 @@ VERSION = 1
 """Of what is kept: raise it when it is found out, or said, otherwise."""
 _SOURCE = Path(__file__).with_name("covering_inside.py")
 _FOLDER = "/tmp/winnow-covering"
-_LIMIT = 64 * 2**20
+_LIMIT = 8 * 2**20
 """Bytes of what the run says at most."""
 
 
@@ -112,8 +113,12 @@ def _not_known(why: str) -> dict[str, Any]:
 def _read(said: bytes) -> dict[str, list[str]]:
     """By file the test files that execute it, from a line of JSON for each process. Raises ValueError where there is no
     line, or something else."""
-    lines = [json.loads(line) for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    if not lines or not all(isinstance(line, dict) for line in lines):
+    lines = [
+        parse_json(line, _LIMIT) for line in said.decode("utf-8", "replace").splitlines() if line.strip()
+    ]
+    if not lines or not all(
+        isinstance(line, dict) and all(isinstance(tests, list) for tests in line.values()) for line in lines
+    ):
         raise ValueError("no line of results")
     paths = sorted({str(path) for line in lines for path in line})
     return {path: sorted({str(test) for line in lines for test in line.get(path, ())}) for path in paths}

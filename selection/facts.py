@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 
 from agent import Candidate
 from environments import Task, is_test, test_libraries
+from environments.foreign_text import parse_python
 
 from .applying import Changed
 from .changed_lines import changed_lines
@@ -67,14 +67,14 @@ def _meaning(path: str, content: bytes | None) -> str:
 
 def _tree(source: bytes) -> str | None:
     """The syntax tree as text, None where this Python cannot parse it (a newer one's, or Python 2's)."""
+    tree = parse_python(source)
+    if tree is None:
+        return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in other people's strings
-            tree = ast.parse(source)
         for node in ast.walk(tree):
             _drop_docstring(node)
         return ast.dump(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (RecursionError, MemoryError):
         return None
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from environments import Task, is_test, test_libraries
+from environments.foreign_text import parse_python
 
 _SMALLEST = 3
 """Letters of a module's name that a test file's name must at least share with it to be called after it."""
@@ -192,9 +192,4 @@ def _absolute(module: str, test: str) -> str:
 
 
 def _tree(task: Task, path: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(task.snapshot.read(path) or "") if path.endswith(".py") else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return parse_python(task.snapshot.read(path) or "") if path.endswith(".py") else None

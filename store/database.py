@@ -59,7 +59,7 @@ class Database:
 def open_database(where: str | Path | None) -> Database:
     """Open, and set up where it is new. Raises StoreError for whatever keeps it from being used."""
     url = url_of(where)
-    name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    name = url.database if url.get_backend_name() == "sqlite" else shown_url(url)
     try:
         if url.get_backend_name() == "sqlite":
             _check_file(url)
@@ -70,7 +70,7 @@ def open_database(where: str | Path | None) -> Database:
             reading = create_engine(url, pool_pre_ping=True, isolation_level="REPEATABLE READ")
     except ModuleNotFoundError as error:
         raise StoreError(f"The store {name} needs the Python package {error.name}: install it") from error
-    database = Database(url.render_as_string(hide_password=True), name, writing, reading)
+    database = Database(shown_url(url), name, writing, reading)
     try:
         with sentences(name), writing.begin() as connection:
             _prepare(connection, name)
@@ -104,6 +104,11 @@ def url_of(where: str | Path | None) -> URL:
     if backend == "sqlite":
         url = url.set(drivername="sqlite", database=str(Path(url.database).expanduser().absolute()))
     return url
+
+
+def shown_url(url: URL) -> str:
+    """The URL for people to read: its password, and parameters that may be one, are left out."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _default() -> Path:
@@ -235,7 +240,7 @@ def _first(error: BaseException | None) -> str:
 
 
 def _hide(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"://.*@", "://***@", url).partition("?")[0]
 
 
 _TWICE = "holds this step already: does another process work on the run? Nothing was changed"

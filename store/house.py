@@ -16,18 +16,20 @@ from store.errors import StoreError
 from store.journal import Journal
 from store.lease import Leases
 from store.reader import Reader
-from store.rows import Status
+from store.rows import Redact, Status
 from store.texts import storable
 from store.writer import Rows, Writer
 
 
-def open_store(where: str | Path | None = None) -> Store:
+def open_store(where: str | Path | None = None, redact: Redact = str) -> Store:
     """Open a store, and make it where there is none.
+
+    redact: takes secrets out of every text that is written (JSON stays JSON).
 
     where: a file, or any SQLAlchemy URL of SQLite or PostgreSQL; None for $WINNOW_STORE, or else
     winnow/winnow.db in the user's data folder. Raises StoreError, in one sentence, where it cannot be used.
     """
-    return Store(open_database(where))
+    return Store(open_database(where), redact)
 
 
 class Store(Reader):
@@ -37,8 +39,9 @@ class Store(Reader):
     quick and wait at once. Reading goes on while something is written, from other processes too.
     """
 
-    def __init__(self, database: Database):
+    def __init__(self, database: Database, redact: Redact = str):
         super().__init__(database)
+        self._redact = redact
         self._database: Database = database
         self._leases = Leases()
         self._writer = Writer(database, self._leases)
@@ -55,6 +58,7 @@ class Store(Reader):
         use.
         """
         started = time.time() if started is None else started
+        config = self._redact(config)
         self._writer.do(partial(runs.create, run=run, config=config, kind=kind, started=started))
 
     def set_run(self, run: str, *, status: Status, ended: float | None = None) -> None:
@@ -82,16 +86,16 @@ class Store(Reader):
 
     def put_task(self, run: str, task: str, *, body: str) -> None:
         """Write a task of a run, or replace it. body: JSON text."""
-        self._writer.do_rows(lambda: {"tasks": [{"run": run, "task": task, "body": storable(body)}]})
+        self._writer.do_rows(lambda: {"tasks": [{"run": run, "task": task, "body": self._storable(body)}]})
 
     def put_tasks(self, run: str, bodies: Mapping[str, str]) -> None:
         """Write many tasks of a run, by name: all of them, or none where it fails."""
-        rows = [{"run": run, "task": task, "body": storable(body)} for task, body in bodies.items()]
+        rows = [{"run": run, "task": task, "body": self._storable(body)} for task, body in bodies.items()]
         self._writer.do_rows(lambda: {"tasks": rows})
 
     def set_config(self, run: str, config: str) -> None:
         """Replace a run's configuration. config: JSON text."""
-        self._writer.do(partial(runs.set_config, run=run, config=config))
+        self._writer.do(partial(runs.set_config, run=run, config=self._redact(config)))
 
     async def put_trajectory(
         self,
@@ -114,8 +118,8 @@ class Store(Reader):
                 "trajectory": trajectory,
                 "ending": ending,
                 "is_result": is_result,
-                "detail": storable(detail),
-                "body": storable(body),
+                "detail": self._storable(detail),
+                "body": self._storable(body),
             }
             return {"trajectories": [row]}
 
@@ -126,9 +130,8 @@ class Store(Reader):
 
         def rows() -> Rows:
             self._leases.check(run)
-            return {
-                "results": [{"run": run, "task": task, "kind": kind, "name": name, "body": storable(body)}]
-            }
+            row = {"run": run, "task": task, "kind": kind, "name": name, "body": self._storable(body)}
+            return {"results": [row]}
 
         await self._writer.put(rows)
 
@@ -147,7 +150,10 @@ class Store(Reader):
 
     def journal(self, run: str, task: str) -> Journal:
         """The journal of a task, all its steps in memory. Hold the run's lease while you write to it."""
-        return Journal(self._database, self._writer, self._leases, run, task)
+        return Journal(self._database, self._writer, self._leases, run, task, self._redact)
+
+    def _storable(self, json_text: str) -> str:
+        return storable(self._redact(json_text))
 
     def _give_back(self, run: str) -> None:
         # A lease that cannot be given back ends with this process: no reason to hide what went wrong before.

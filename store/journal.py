@@ -16,7 +16,7 @@ from store import schema
 from store.database import Database
 from store.errors import StepChanged, StoreError
 from store.lease import Leases
-from store.rows import Key, Part, Step
+from store.rows import Key, Part, Redact, Step
 from store.steps import row_of, step_of, without_parts
 from store.texts import SETTINGS, Parts, chain, pack, read_nodes, split, walk
 from store.writer import Rows, Writer
@@ -25,9 +25,12 @@ from store.writer import Rows, Writer
 class Journal:
     """Asked first (`recall`), written after (`append`). All calls from one event loop."""
 
-    def __init__(self, database: Database, writer: Writer, leases: Leases, run: str, task: str):
+    def __init__(
+        self, database: Database, writer: Writer, leases: Leases, run: str, task: str, redact: Redact = str
+    ):
         self.run = run
         self.task = task
+        self._redact = redact
         self._writer = writer
         self._leases = leases
         self._steps: dict[Key, tuple[Step, str | None, str | None]] = {}
@@ -82,7 +85,9 @@ class Journal:
         wanted = {parts[place][1]: texts[place].text for place in range(new, len(parts))}
         if settings is not None:
             wanted[settings] = texts[-1].text
-        wanted = {digest: text for digest, text in wanted.items() if digest not in self._texts}
+        if (answer := self._redact(step.answer)) != step.answer:
+            step = replace(step, answer=answer)
+        wanted = {digest: self._redact(text) for digest, text in wanted.items() if digest not in self._texts}
         tip = nodes[-1] if nodes else None
 
         def rows() -> Rows:

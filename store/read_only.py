@@ -30,7 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from store import schema
-from store.database import BUSY_SECONDS, sentences, url_of
+from store.database import BUSY_SECONDS, sentences, shown_url, url_of
 from store.errors import StoreError, StoreMoved
 
 PATIENCE, PAUSE = 5.0, 0.01
@@ -143,7 +143,7 @@ def open_read_only(where: str | Path | None) -> ReadOnly:
         opened: ReadOnly = ReadOnlyFile(file)
     else:
         try:
-            opened = ReadOnlyServer(url, url.render_as_string(hide_password=True))
+            opened = ReadOnlyServer(url, shown_url(url))
         except ModuleNotFoundError as error:
             raise StoreError(
                 f"The store {url.host} needs the Python package {error.name}: install it"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+Redact = Callable[[str], str]
+"""Takes what must not be written out of a text."""
 
 Status = Literal["running", "finished", "interrupted", "failed"]
 

@@ -10,8 +10,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from models.secrets import KNOWN
+
 from . import interrupt
 from .shown_streams import install, say, say_error
+from .streams import hide_on_streams
 
 COMMANDS = (
     "solve",
@@ -82,6 +85,7 @@ for name in COMMANDS:
 def main() -> None:
     """The entry point: exit code 0 done, 1 nothing worth choosing, 2 a user's error, 3 the world failed, 130 Ctrl-C."""
     interrupt.listen()
+    hide_on_streams()
     install()
     try:
         app()
@@ -91,5 +95,5 @@ def main() -> None:
         explained = explain(error)
         if explained is None:
             raise
-        say_error(explained[0])
+        say_error(KNOWN.clean(explained[0]))
         sys.exit(explained[1])

@@ -1,7 +1,8 @@
 """All that a run is configured by: one pydantic model, filled from a preset and from what the user says over it.
 
-A run keeps its configuration in the store, so that a resumed run goes on under the same one. Keys of providers are
-never part of it. Where values come from, and which of them wins, is in `configuration_sources`.
+A run keeps its configuration in the store, so that a resumed run goes on under the same one. Keys of providers, and
+credentials in addresses, are never part of it. Where values come from, and which of them wins, is in
+`configuration_sources`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from agent.ways.mixture import MixtureSettings
 from agent.ways.reasoner import ReasonerSettings
 from agent.ways.refine import RefineSettings
 from agent.ways.stopping import AutoSettings
+from models.secrets.settings import hide_all
 from selection import SelectionSettings
 
 NONE: Final = object()
@@ -76,7 +78,7 @@ class ModelSettings(BaseModel):
     context_name: str | None = None
     """A cheaper model for the context stage; None: the same."""
     api_base: str | None = None
-    """The endpoint's URL, where it is not the provider's own."""
+    """The endpoint's URL, where it is not the provider's own; *** stands for its password or key."""
     price: str | None = None
     """USD per million tokens as "prompt,completion[,cached]", where no price is known."""
     concurrency: int = Field(64, ge=1)
@@ -213,6 +215,12 @@ class Configuration(BaseModel):
         if self.weighing is None and (self.attempts == "auto" or self.mixture.by == "bandit"):
             return self.selection.model_copy(update={"machine": "off", "tournament": False, "extra_tests": 0})
         return self.weighing or self.selection
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_credentials(cls, values: Any) -> Any:
+        """Passwords and keys in addresses stay in this process's memory: what is here is stored, shown and exported."""
+        return hide_all(values)
 
     @model_validator(mode="after")
     def _has_layers(self) -> Configuration:

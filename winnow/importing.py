@@ -16,7 +16,7 @@ from store import Store
 
 from .importing_patches import look_at
 from .importing_read import Prediction, Read, read_predictions
-from .stored import to_json
+from .stored import instance_to_json, to_json
 
 KIND = "import"
 AT_ONCE = 200
@@ -75,7 +75,7 @@ def import_predictions(
         wanted = [
             i for i in dataset.instances if i.id not in there and (i.id in predicted or not predicted_only)
         ]
-        store.put_tasks(run, {i.id: json.dumps({"instance": json.loads(to_json(i))}) for i in wanted})
+        store.put_tasks(run, {i.id: instance_to_json(i) for i in wanted})
         before = {(row.task, row.trajectory) for row in store.endings(run)}
         asyncio.run(_write(store, run, usable, published))
         store.set_run(run, status="finished", ended=store.run(run).started)

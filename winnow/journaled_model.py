@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 from models import BudgetSpent, ContextOverflow, Model, ModelError, Reply, Request
+from models.secrets.replies import redacted_reply
 from store import Key, Part, Step
 
 from .pen import FAILED, Pen, place
@@ -34,6 +36,7 @@ class JournaledModel:
         if step := self._pen.recall(key, parts):
             return _answer(step)
         if step := self._pen.inherit(key, parts):
+            step = replace(step, answer=redacted_reply(Reply.from_json(step.answer)).to_json())
             await self._pen.finish(self._pen.write(step, _texts(request, parts)))
             return _answer(step)
         return await self._pen.finish(self._ask_and_write(request, key, parts, given))
@@ -50,7 +53,8 @@ class JournaledModel:
         try:
             if isinstance(given, ModelError):
                 raise given
-            reply = given or await self._inner.ask(request, at=place(key))
+            # Whoever answered, a recording too: what the trajectory sees is what the journal keeps.
+            reply = redacted_reply(given or await self._inner.ask(request, at=place(key)))
         except ModelError as error:
             if type(error).__name__ in _KEPT:
                 answer = json.dumps({"error": type(error).__name__, "message": str(error)})

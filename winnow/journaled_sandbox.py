@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from agent import KilledSandbox
 from models.protocol import digest
+from models.secrets import KNOWN
 from sandbox import NotThere, Result, Sandbox, SandboxDied, SandboxError, SandboxSealed
 from store import Key, Part, Step
 
@@ -292,11 +293,13 @@ async def _tree(sandbox: Sandbox) -> str:
 
 
 async def _run(sandbox: Sandbox, command: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(await sandbox.run(command, **options))
+    result = asdict(await sandbox.run(command, **options))
+    return {**result, "output": KNOWN.redact_reply(result["output"])}
 
 
 async def _read(sandbox: Sandbox, path: str, limit: int | None) -> dict[str, Any]:
     try:
-        return {"content": base64.b64encode(await sandbox.read(path, limit)).decode()}
+        content = KNOWN.redact_bytes(await sandbox.read(path, limit))
+        return {"content": base64.b64encode(content).decode()}
     except NotThere as missing:
         return {"missing": str(missing)}

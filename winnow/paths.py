@@ -42,9 +42,11 @@ def new_run_id(name: str) -> str:
 
 def open_users_store(where: str | None = None) -> Store:
     """The store at `where` (a file or an SQLAlchemy URL), by default the one in the data folder. Raises StoreError."""
+    from models.secrets import KNOWN
     from store import open_store
 
+    KNOWN.learn_environment()
     if where:
-        return open_store(where)
+        return open_store(where, redact=KNOWN.redact)
     data_folder().mkdir(parents=True, exist_ok=True)
-    return open_store(data_folder() / "winnow.db")
+    return open_store(data_folder() / "winnow.db", redact=KNOWN.redact)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.secrets.settings import reveal
 from store import Store
 
 from .batch_command import work
@@ -51,6 +52,8 @@ def resume(asked: Asked) -> int:
     # Variables of the environment are left out: what they said when the run began, an option may have overruled.
     said = merged(overrides(asked.config, asked.words, {}), asked.options)
     after = validated(merged(before.model_dump(), said))
+    for address in (after.model.api_base, *(member.api_base for member in after.mixture.members)):
+        reveal(address or "")  # a missing password is said before anything is started
     if asked.fork:
         run = _fork(store, run, row.kind, after)
         console.print(f"forked from {row.run}", style="dim", highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from agent import Candidate
 from environments import Task
 from environments.instance import Instance
+from models.secrets.settings import hide_all
 from sandbox import Dockerfile, HostRoot, Image, RootFs
 from selection import Evidence, Ranking
 
@@ -64,6 +65,7 @@ def task_from_json(text: str | dict[str, Any]) -> Task:
 
 def instance_to_json(instance: Instance) -> str:
     """The body of a task whose world is not built yet. A reference is another type, and is never stored."""
+    instance = replace(instance, repo=hide_all(instance.repo))
     return json.dumps({"instance": json.loads(to_json(instance))})
 
 

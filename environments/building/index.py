@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from models.secrets import KNOWN, KnownSecrets, strip_urls
+
 CERTIFICATES = "/tmp/winnow-certificates.pem"
 """Where a sandbox of a build has the user's certificates."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -73,8 +75,9 @@ class Index:
     means: Means = Means()
 
     def plain(self, text: str) -> str:
-        """Text without passwords of URLs."""
-        return re.sub(r"(\w+://)[^/@\s'\"]+@", r"\1", text)
+        """Text without passwords of URLs, nor any other secret that is known."""
+        known = KnownSecrets(self.env)
+        return strip_urls(KNOWN.redact_reply(known.redact_reply(text)))
 
 
 def read_index(environ: Mapping[str, str] | None = None) -> Index:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ..foreign_text import LARGEST_SETTINGS
 from .bench import AT, ENV, Bench
 from .failures import StepFailed
 from .plan import Plan, version_of
@@ -108,7 +109,7 @@ async def _without_pins(bench: Bench, plan: Plan) -> Plan:
     """The plan with copies of its requirements files that name no exact versions, beside them in the private tree."""
     files = []
     for file in plan.files:
-        text = (await bench.sandbox.read(f"{AT}/{file}")).decode("utf-8", "replace")
+        text = (await bench.sandbox.read(f"{AT}/{file}", LARGEST_SETTINGS)).decode("utf-8", "replace")
         folder, _, name = file.rpartition("/")
         copied = f"{folder}/.unpinned-{name}" if folder else f".unpinned-{name}"
         await bench.sandbox.write(f"{AT}/{copied}", "\n".join(map(unpinned, text.splitlines())).encode())
@@ -183,7 +184,7 @@ async def _install_file(bench: Bench, plan: Plan, left: Left, file: str) -> None
         return
     except StepFailed:
         pass
-    text = (await bench.sandbox.read(f"{AT}/{file}")).decode("utf-8", "replace")
+    text = (await bench.sandbox.read(f"{AT}/{file}", LARGEST_SETTINGS)).decode("utf-8", "replace")
     folder = file.rpartition("/")[0]
     for line in text.replace("\\\n", " ").splitlines():
         line = re.sub(r"(?:^|\s)#.*$", "", line).strip()

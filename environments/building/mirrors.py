@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from models import Refused
+from models.secrets.settings import hide_all, reveal
+
 from ..repository import local_path, repository_name
 from ..safe_git import GitFailed, RepositoryError, git
 from ..source_repository import SourceGit, find_git, viewed
@@ -33,10 +36,15 @@ def find_repository(repo: str, commit: str, mirrors: Path | None) -> str | Path:
             return found
         if not _is_url(repo):
             raise RepositoryError(
-                f"no repository in {mirrors} has commit {commit[:12]} of {repo}: put a clone of it there, "
-                f"such as {mirrors}/{repo.replace('/', '__')}"
+                f"no repository in {mirrors} has commit {commit[:12]} of {hide_all(repo)}: put a clone of it there, "
+                f"such as {mirrors}/{hide_all(repo).replace('/', '__')}"
             )
-    return repo if _is_url(repo) else f"{_HOST}/{repo.removesuffix('.git')}.git"
+    if not _is_url(repo):
+        return f"{_HOST}/{repo.removesuffix('.git')}.git"
+    try:
+        return reveal(repo, "name a folder with clones (--repos DIR), or start the run anew from its dataset")
+    except Refused as error:
+        raise RepositoryError(str(error)) from error
 
 
 def has_commit(path: Path, commit: str) -> bool:

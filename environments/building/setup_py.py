@@ -6,6 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from ..foreign_text import parse_python
+
 _WORDS = frozenset("tests_require extras_require name".split())
 
 
@@ -14,9 +16,8 @@ def read_setup(text: str) -> Mapping[str, Any]:
 
     A part that is computed is left out; {} for what is no Python 3 source.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = parse_python(text)
+    if tree is None:
         return {}
     names: dict[str, Any] = {}
     found: dict[str, Any] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import configparser
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
+
+from ..foreign_text import parse_ini, parse_toml
 
 Minor = tuple[int, int]
 
@@ -185,18 +185,15 @@ def _pin(read: Mapping[str, str]) -> tuple[Minor | None, str]:
 
 def _requires(name: str, text: str) -> str:
     if name == "pyproject.toml":
-        try:
-            said = tomllib.loads(text)
-        except ValueError:
+        said = parse_toml(text)
+        if said is None:
             return ""
         places = (("project", "requires-python"), ("tool", "poetry", "dependencies", "python"))
         places += (("tool", "flit", "metadata", "requires-python"),)
         return next((found for place in places if (found := _at(said, place))), "")
     if name == "setup.cfg":
-        parser = configparser.RawConfigParser(strict=False)
-        try:
-            parser.read_string(text)
-        except configparser.Error:
+        parser = parse_ini(text)
+        if parser is None:
             return ""
         return parser.get("options", "python_requires", fallback="").strip()
     match = re.search(r"python_requires\s*=\s*['\"]([^'\"]+)['\"]", text)

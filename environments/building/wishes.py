@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import configparser
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from ..foreign_text import parse_ini, parse_toml
 from .setup_py import read_setup, strings
 
 _TEST = frozenset("test tests testing tests-require unittest unittests unit pytest ci".split())
@@ -275,19 +275,11 @@ def _is_dev(name: str) -> bool:
 
 
 def _toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except ValueError:
-        return {}
+    return parse_toml(text) or {}
 
 
 def _ini(text: str) -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return configparser.RawConfigParser()
-    return parser
+    return parse_ini(text, allow_no_value=True) or configparser.RawConfigParser()
 
 
 def _lines(config: configparser.RawConfigParser, section: str, key: str) -> list[str]:

@@ -16,7 +16,11 @@ from .row import Row, is_text
 
 ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json", ".json.gz", ".parquet")
 
-_LONGEST_LINE = 256 * 1024 * 1024  # characters; longer is no row, and reading on must not take all memory
+_LONGEST_LINE = 16 * 1024 * 1024  # characters; longer is no row, and reading on must not take all memory
+_LARGEST_JSON = (
+    256 * 1024 * 1024
+)  # characters of a file that is read as a whole, which may be a few bytes compressed
+_LARGEST_OBJECT = 64 * 1024 * 1024  # characters of one that is a single object
 
 
 def is_data(path: Path) -> bool:
@@ -100,6 +104,9 @@ def _json_rows(path: Path, shown: str) -> Iterator[Row | BadRow]:
         try:
             while piece := stream.read(1 << 20):
                 pieces.append(piece)
+                if len(pieces) << 20 > _LARGEST_JSON:
+                    yield BadRow(shown, _too_large(_LARGEST_JSON))
+                    return
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             damage = f"the compressed file is damaged or cut off ({error})"
     text = "".join(pieces)
@@ -142,6 +149,12 @@ def _list_rows(text: str, shown: str) -> Iterator[Row | BadRow]:
 
 
 def _object_rows(text: str, shown: str) -> Iterator[Row | BadRow]:
+    if len(text) > _LARGEST_OBJECT:
+        if "\n" in text.strip():
+            yield from _line_rows(io.StringIO(text), shown)
+        else:
+            yield BadRow(shown, _too_large(_LARGEST_OBJECT))
+        return
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
@@ -154,6 +167,12 @@ def _object_rows(text: str, shown: str) -> Iterator[Row | BadRow]:
             yield Row(f"{shown}, key {key}", {"instance_id": key, **values})
     else:
         yield _row(text, f"{shown}, line 1")
+
+
+def _too_large(limit: int) -> str:
+    return (
+        f"the file has more than {limit:,} characters: give its rows as JSON lines, which are read one by one"
+    )
 
 
 def _why(error: ValueError) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ..blobs import BlobsTooLarge, read_blobs
 from ..instance import Reference
+from ..patch_limits import LARGEST_RESULT
 from ..patches import Change, PatchFails, changes_of
 from ..repository import head_entries
-from ..safe_git import git
 from ..sources import is_test
 from ..task import Task
 
@@ -100,8 +101,12 @@ def _before(task: Task, path: str) -> Change:
     entry = head_entries(task.snapshot.tree).get(path)
     if entry is None:
         return Change(None)
+    try:
+        content = read_blobs([entry[1]], task.snapshot.tree / ".git", limit=LARGEST_RESULT)[entry[1]]
+    except BlobsTooLarge:
+        raise CannotGrade(f"{path} of the base commit has more than {LARGEST_RESULT >> 20} MB") from None
     return Change(
-        git("cat-file", "blob", entry[1], git_dir=task.snapshot.tree / ".git"),
+        content,
         0o755 if entry[0] == "100755" else 0o644,
     )
 

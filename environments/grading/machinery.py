@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import configparser
 import sys
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..blobs import blob_sizes
+from ..foreign_text import parse_ini, parse_toml
+from ..patch_limits import LARGEST_RESULT
 from ..patches import Change
 from ..repository import head_entries
 from ..safe_git import git
@@ -45,6 +46,8 @@ def _is_machinery(tree: Path, path: str, content: bytes | None) -> bool:
     if name not in ("setup.cfg", "pyproject.toml"):
         return False
     entry = head_entries(tree).get(path)
+    if entry and blob_sizes([entry[1]], tree / ".git")[entry[1]] > LARGEST_RESULT:
+        return True
     before = git("cat-file", "blob", entry[1], git_dir=tree / ".git") if entry else b""
     return _test_settings(name, before) != _test_settings(name, content or b"")
 
@@ -60,17 +63,18 @@ def _takes_a_place(path: str, tops: Collection[str]) -> bool:
 def _test_settings(name: str, content: bytes) -> Any:
     """The settings of test tools in a file; the whole text where it cannot be read."""
     text = content.decode("utf-8", "replace")
-    try:
-        if name == "pyproject.toml":
-            tool = tomllib.loads(text).get("tool", {})
-            return {key: tool[key] for key in ("pytest", "coverage", "tox") if key in tool}
-        parser = configparser.RawConfigParser(strict=False)
-        parser.read_string(text)
-        sections = [
-            name
-            for name in parser.sections()
-            if name.startswith(("tool:pytest", "pytest", "coverage", "aliases"))
-        ]
-        return {section: dict(parser.items(section)) for section in sections}
-    except (ValueError, configparser.Error):
+    if name == "pyproject.toml":
+        said = parse_toml(text)
+        tool = text if said is None else said.get("tool", {})
+        if not isinstance(tool, dict):
+            return tool
+        return {key: tool[key] for key in ("pytest", "coverage", "tox") if key in tool}
+    parser = parse_ini(text)
+    if parser is None:
         return text
+    sections = [
+        name
+        for name in parser.sections()
+        if name.startswith(("tool:pytest", "pytest", "coverage", "aliases"))
+    ]
+    return {section: dict(parser.items(section)) for section in sections}

@@ -30,6 +30,12 @@ def command(
         float | None, typer.Option(help="USD that the run may cost, all sessions together.")
     ] = None,
     budget_per_issue: Annotated[float | None, typer.Option(help="USD that one issue may cost.")] = None,
+    api_base: Annotated[
+        str | None,
+        typer.Option(
+            help="The endpoint's URL again, where it has a password or a key: those are never stored."
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with changed settings.")] = None,
     option: Annotated[
         list[str] | None,
@@ -53,7 +59,10 @@ def command(
         run=run,
         redo=tuple(redo or ()),
         fork=fork,
-        options={"budget": {"usd": budget, "usd_per_issue": budget_per_issue}},
+        options={
+            "budget": {"usd": budget, "usd_per_issue": budget_per_issue},
+            "model": {"api_base": api_base},
+        },
         config=config,
         words=tuple(option or ()),
         out=out,
