@@ -84,6 +84,8 @@ class Place:
                 [RUN, *store], [RUN, "--json", *store], [IMPORTED, *store],
                 [RUN, "--md", str(name / "r.md"), "--html", str(name / "r.html"), "--csv", str(name / "csv"),
                  "--figures", str(name / "figures"), *store],
+                [IMPORTED, "--md", str(name / "i.md"), "--html", str(name / "i.html"), *store],
+                [BATCH, "--md", str(name / "b.md"), "--html", str(name / "b.html"), *store],
             ],
             "import": [
                 [str(self.predictions), "--dataset", rows, *store],
@@ -97,7 +99,10 @@ class Place:
                     ("sft", "", "--only", "all"), ("csv", ""), ("json", ".json"),
                 )
             ] + [[RUN, "--format", BAD, "--out", "x", *store], [RUN, "--format", "patches", "--candidate", BAD, "--out",
-                 str(name / "no"), *store]],
+                 str(name / "no"), *store]] + [
+                [IMPORTED, "--format", kind, "--candidate", f"system {BAD}", "--out", str(name / f"i-{kind}"), *store]
+                for kind in ("submission", "patches", "csv")
+            ],
             "presets": [[], ["show", BAD], ["show", "codemonkeys", "--json"]],
             "doctor": [[]],
             "images": [[]],
