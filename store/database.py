@@ -93,7 +93,8 @@ def url_of(where: str | Path | None) -> URL:
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(
-            f"{_hide(where)} is no database URL that SQLAlchemy knows: {_first(error)}"
+            f"{_hide(where)} is no database URL that SQLAlchemy knows: "
+            f"{_first(error).replace(where, _hide(where))}"
         ) from error
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from models.secrets import KNOWN, KnownSecrets, strip_urls
+from models.secrets import HIDDEN, KNOWN, KnownSecrets, strip_urls
 
 CERTIFICATES = "/tmp/winnow-certificates.pem"
 """Where a sandbox of a build has the user's certificates."""
@@ -77,7 +77,8 @@ class Index:
     def plain(self, text: str) -> str:
         """Text without passwords of URLs, nor any other secret that is known."""
         known = KnownSecrets(self.env)
-        return strip_urls(KNOWN.redact_reply(known.redact_reply(text)))
+        text = strip_urls(KNOWN.redact_reply(known.redact_reply(text)))
+        return text.replace(f"://{HIDDEN}@", "://")
 
 
 def read_index(environ: Mapping[str, str] | None = None) -> Index:
@@ -124,6 +125,7 @@ def read_index(environ: Mapping[str, str] | None = None) -> Index:
     if trusted := pip.get("trusted-host"):
         env.setdefault("UV_INSECURE_HOST", trusted.replace("\n", " "))
         env["PIP_TRUSTED_HOST"] = trusted
+    KNOWN.learn_environment(env)  # what stood in files, too
     folders = dict.fromkeys(folder for one in (default or "", *extra, *links) if (folder := _folder(one)))
     return Index(
         env,

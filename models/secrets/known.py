@@ -22,6 +22,18 @@ _LEVELS = 3
 _SHORTEST_CUT = 12
 """Characters: so much of a secret at a text's end, and at least half of it, is one that was cut off."""
 
+_SHORTEST_PAIR = 8
+"""Characters of a name and a password with their colon, where the password alone is too ordinary to be looked for."""
+_USUAL_PAIRS = (
+    "user:pass",
+    "user:passwd",
+    "user:password",
+    "username:password",
+    "admin:admin",
+    "admin:password",
+)
+"""What code and documents about URLs are full of."""
+
 Shown = Callable[[str], str]
 
 
@@ -115,6 +127,8 @@ class KnownSecrets:
             if colon:
                 if not password or is_credential(user):
                     self.learn(user, name)
+                if len(part) >= _SHORTEST_PAIR and part.lower() not in _USUAL_PAIRS:
+                    self._written.setdefault(part, name)
                 # As it goes into the header Authorization.
                 self._written.setdefault(base64.b64encode(part.encode("utf-8", "replace")).decode(), name)
 

@@ -38,7 +38,7 @@ def hide_all(values: Any) -> Any:
     return values
 
 
-def reveal(stored: str, how: str = "give it again with --api-base URL") -> str:
+def reveal(stored: str, how: str = "give it again with --api-base URL or -o model.api_base=URL") -> str:
     """What `hide` was given: in this process, or else in a variable of its environment.
 
     how: what the user can do where neither is so. Raises Refused.

@@ -11,6 +11,9 @@ HIDDEN = "***"
 
 SHORTEST = 8
 """Characters: shorter values are words that would be found everywhere."""
+_SHORTEST_MIXED = 6
+"""Characters of a value in which digits stand between letters, as in no word with a number ("python3", "test-1")."""
+_WORD_WITH_NUMBER = re.compile(r"[A-Za-z]+[-_.]?\d*|\d+[-_.]?[A-Za-z]*")
 _LONGEST_WORD = 11
 """Letters that an ordinary word may have: a value of nothing but letters counts only above this."""
 _LONGEST_NUMBER = 11
@@ -71,11 +74,14 @@ def is_credential(value: str) -> bool:
     "test", "EMPTY" and a short or plain word are none: local servers want any key at all, and to take such words out
     of every reply would spoil it. They are still hidden where they stand in a URL.
     """
-    if len(value) < SHORTEST or value.lower() in _PLACEHOLDERS or set(value) <= {value[0]}:
+    if value.lower() in _PLACEHOLDERS or set(value) <= {value[:1]}:
         return False
+    if len(value) < SHORTEST:
+        has_both = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
+        return len(value) >= _SHORTEST_MIXED and bool(has_both) and not _WORD_WITH_NUMBER.fullmatch(value)
     if value.isalpha() and value in (value.lower(), value.upper(), value.title()):
         return len(value) > _LONGEST_WORD
-    return not value.isdigit() or len(value) > _LONGEST_NUMBER
+    return not re.sub(r"[^\w]", "", value).isdigit() or len(value) > _LONGEST_NUMBER
 
 
 def is_secret_variable(name: str, value: str) -> bool:
@@ -84,6 +90,8 @@ def is_secret_variable(name: str, value: str) -> bool:
         return False
     if _GIVEN.search(name):
         return not os.path.exists(value)
+    if len(value) < SHORTEST:
+        return False
     if value.startswith(("/", "~", "./")):
         return False
     return any(character.isdigit() for character in value) or len(value) >= 2 * SHORTEST

@@ -77,6 +77,11 @@ def test_parameters(name):
         "Localhost",
         "20261201",
         "xxxxxxxxx",
+        "python3",
+        "test-1",
+        "abc123",
+        "127.0.0.1",
+        "s3c",
     ],
 )
 def test_words_that_are_too_ordinary(word):
@@ -85,6 +90,17 @@ def test_words_that_are_too_ordinary(word):
     text = f"A test of nothing: none of {word} is EMPTY."
     assert not is_credential(word) and secrets.redact_reply(text) == text
     assert strip_urls(f"http://a:{word}@h") == "http://***@h"
+
+
+def test_short_ones_and_pairs():
+    secrets = KnownSecrets()
+    assert secrets.learn_address("http://winnow:pw@h/v1?key=s3cr3t") == "http://***@h/v1?key=***"
+    assert (
+        secrets.redact_reply("winnow says winnow:pw, d2lubm93OnB3 and s3cr3t")
+        == "winnow says ***, *** and ***"
+    )
+    secrets.learn_address("http://user:pass@h")
+    assert secrets.redact_reply("http://user:pass@h") == "http://user:pass@h"
 
 
 def test_variables_of_the_environment():
