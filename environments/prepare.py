@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -71,7 +72,8 @@ async def run_setup(
     if not recipe.setup:
         return ""
     setup = reveal(recipe.setup, "start the run anew with --setup, or put the set-up line into a variable")
-    result = await sandbox.run(setup, timeout=timeout, env=network.env if network else None)
+    with network.step() if network else contextlib.nullcontext() as env:
+        result = await sandbox.run(setup, timeout=timeout, env=env)
     if network is not None:
         output = network.explained(result.output)
         if result.exit_code and (sentence := network.missed(output)):

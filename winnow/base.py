@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from environments import Task, check, run_setup
-from sandbox import Backend, Limits, Sandbox, SandboxDied
+from sandbox import Backend, CannotStart, Limits, Sandbox, SandboxDied
 
 
 class Base:
@@ -63,7 +63,12 @@ class Base:
             outer = await self._backend.start(before, name="setup", limits=self._limits)
             try:
                 if network is not None:
-                    await network.attach(outer)
+                    try:
+                        await network.attach(outer)
+                    except CannotStart as error:  # it may need none
+                        self._tell(f"The set-up reaches no package index. {error}")
+                        await network.close()
+                        network = None
                 await run_setup(outer, self._task.recipe, network=network)
                 sandbox = await outer.copy("base", network=world.network)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import shutil
@@ -116,8 +117,9 @@ class Bench:
         env: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
         """(exit code, output) of a step that may fail."""
-        given = {**self.env, **(self.network.env if index else {}), **(env or {})}
-        result = await self.sandbox.run(script, timeout=timeout, env=given, cwd=cwd)
+        with self.network.step() if index else contextlib.nullcontext({}) as found:
+            given = {**self.env, **found, **(env or {})}
+            result = await self.sandbox.run(script, timeout=timeout, env=given, cwd=cwd)
         output = self.network.explained(result.output)
         if result.ended != "exited":
             output += f"\nerror: stopped by its limit of {result.ended}"

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from .addresses import Refused, allowed_addresses
@@ -23,10 +23,15 @@ _SECONDS = 60.0
 
 
 class HostProxy:
-    """hosts: their names. environ: where the user's own proxies are said."""
+    """hosts: their names. environ: where the user's own proxies are said. is_open: whether they may be reached now."""
 
-    def __init__(self, hosts: tuple[str, ...], environ: Mapping[str, str]) -> None:
-        self._hosts, self._environ = frozenset(hosts), environ
+    def __init__(
+        self,
+        hosts: tuple[str, ...],
+        environ: Mapping[str, str],
+        is_open: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._hosts, self._environ, self._is_open = frozenset(hosts), environ, is_open
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection. A sandbox's port leads here."""
@@ -52,6 +57,8 @@ class HostProxy:
         words = lines[0].split(" ")
         if len(words) != 3:
             raise Refused("this is no request")
+        if not self._is_open():
+            raise Refused("no step that installs is running")
         method, target, version = words
         try:
             parts = urlsplit(f"//{target}" if method == "CONNECT" else target)

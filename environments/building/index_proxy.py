@@ -40,6 +40,8 @@ _TOLD = (
 """What of an answer goes back."""
 _PAGE = 64 << 20
 """Most bytes of a page."""
+_PAGES = 8
+"""Pages that are read and rewritten at one time."""
 _LINKS = 500_000
 """Most files that are remembered: those of the pages that were asked for last."""
 _IDLE = 300.0
@@ -54,6 +56,7 @@ class IndexProxy:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._files: OrderedDict[str, str] = OrderedDict()  # by id
+        self._pages = asyncio.Semaphore(_PAGES)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, request after request. A sandbox's port leads here."""
@@ -129,8 +132,9 @@ class IndexProxy:
             await line.stream(200, told, answer.body)
         else:
             try:
-                content = await _whole(answer.body, told.pop("content-encoding", ""))
-                page, links = await asyncio.to_thread(_page, content, told["content-type"], answer.url)
+                async with self._pages:
+                    content = await _whole(answer.body, told.pop("content-encoding", ""))
+                    page, links = await asyncio.to_thread(_page, content, told["content-type"], answer.url)
             except NoPage as error:
                 await line.say(502, f"the package index cannot be understood: {error}")
                 return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ _NAMES_A_HOST = (
     r"(?:git|hg|svn|bzr)\+\w+://(?:[^/@\s'\"]*@)?([\w.-]+)",
     r"host='([\w.-]+)'",
     r"([\w.-]+) is no host that the recipe names",
+    r"[Ff]ailed to fetch: `\w+://(?:[^/@\s`]*@)?([\w.-]+)",
     r"error sending request for url \(\w+://(?:[^/@\s)]*@)?([\w.-]+)",
     r"Could not (?:connect to|resolve) '?([\w.-]+)",
 )
@@ -50,6 +51,10 @@ class HostNetwork:
     async def attach(self, sandbox: Sandbox) -> None:
         if self._index.certificates:
             await sandbox.write(CERTIFICATES, self._index.certificates)
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[Mapping[str, str]]:
+        yield self.env
 
     def explained(self, output: str) -> str:
         return self._index.plain(output)
@@ -71,6 +76,7 @@ class IndexNetwork:
 
     def __init__(self, index: Index, hosts: tuple[str, ...] = (), folders: bool = True) -> None:
         self._index, self._hosts, self._folders = index, hosts, folders
+        self._steps = 0  # that install, and run now
         self._remotes: dict[int, Remote] = {}
         self._upstreams: list[Upstream] = []
         self.env: Mapping[str, str] = {**self._index_env(), **(self._hosts_env() if hosts else {})}
@@ -87,7 +93,8 @@ class IndexNetwork:
             self._upstreams.append(upstream)
             handlers[port] = IndexProxy(upstream).serve
         if self._hosts:
-            handlers[HOSTS_PORT] = HostProxy(self._hosts, self._index.means.environ).serve
+            proxy = HostProxy(self._hosts, self._index.means.environ, lambda: self._steps > 0)
+            handlers[HOSTS_PORT] = proxy.serve
             if self._index.certificates:
                 await sandbox.write(CERTIFICATES, self._index.certificates)
         if not handlers:
@@ -98,6 +105,15 @@ class IndexNetwork:
             raise CannotStart(
                 f"{error} Or say --build-network host: then a build has the host's network."
             ) from error
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[Mapping[str, str]]:
+        """While a step that installs runs. -> its variables. The recipe's hosts are reached by no other."""
+        self._steps += 1
+        try:
+            yield self.env
+        finally:
+            self._steps -= 1
 
     def explained(self, output: str) -> str:
         """Output as a person wants it: the indexes' own addresses, no password, and which host was missed."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE, wait_until_async
 
-from sandbox import Dockerfile, HostRoot, Limits, World, docker_lines
+from environments.building import IndexNetwork
+from environments.building.index import read_index
+from sandbox import CannotStart, Dockerfile, HostRoot, Limits, NoPorts, World, docker_lines
 from sandbox.docker_bundle import NoBundle, bundle
 from sandbox.docker_engine import DockerBackend
 from sandbox.exec_channel import ExecChannel
@@ -157,3 +159,17 @@ async def test_an_engine_elsewhere_gives_a_shell(docker_backend, docker_rootfs, 
     assert greedy.exit_code == 137 and greedy.ended == "memory"
     assert (await box.run("kill -9 $$")).ended == "exited"
     assert any("another machine" in line for line in await docker_backend.lacks())
+
+
+async def test_a_shell_forwards_no_port_and_opens_nothing_instead(
+    docker_backend, docker_rootfs, monkeypatch, tmp_path
+):
+    """A build is told what to do; a set-up, which may need no network, runs without one."""
+    engine = await docker_backend.engine()
+    monkeypatch.setitem(engine.info, "Name", "some-other-machine")
+    box = await docker_backend.start(World(RootFs(docker_rootfs)), name="x", limits=SMALL)
+    with pytest.raises(NoPorts, match="no exec server .the engine runs on another machine.*overlay"):
+        await box.forward({61001: None})
+    with pytest.raises(CannotStart, match="--build-network host"):
+        await IndexNetwork(read_index({})).attach(box)
+    assert (await box.run("cat /proc/net/dev")).output.count(":") == 1

@@ -305,6 +305,9 @@ for url in sys.argv[1:]:
             line.startswith("403 ") for line in lines[1:]
         )
         assert asked == [("files.example", "public")]
+        # Another step has no such variables, and the port refuses it.
+        said = await one.run(f"http_proxy=http://127.0.0.1:61000 {PYTHON} /tmp/ask.py {urls[0]}", step="x")
+        assert said.startswith("403 no step that installs is running")
         await uv_install(one, "twice")  # the index goes on by its own port
         assert not {"HTTP_PROXY", "https_proxy"} & set(dict(one.env))
     finally:

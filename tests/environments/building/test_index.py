@@ -1,5 +1,6 @@
 """The user's package index for builds: what pip and uv are told reaches it, and passwords are shown nowhere."""
 
+from environments.building import IndexNetwork
 from environments.building.index import CERTIFICATES, read_index
 
 
@@ -49,3 +50,25 @@ def test_nothing_else_of_the_hosts_environment_goes_in(tmp_path):
 
 def test_broken_settings_are_no_error(tmp_path):
     assert "PIP_INDEX_URL" not in settings(tmp_path, "no section\n").env
+
+
+def test_a_login_is_apart_from_its_address(tmp_path):
+    """What a build is told holds no password, wherever the settings have it."""
+    environ = {
+        "UV_DEFAULT_INDEX": "https://u%40x:p%2Fw@index.example/simple",
+        "UV_INDEX": "my-own=https://other.example/a/ https://t@third.example/",
+        "UV_INDEX_MY_OWN_USERNAME": "me",
+        "UV_INDEX_MY_OWN_PASSWORD": "secret",
+        "HTTPS_PROXY": "http://a:secret@proxy.example",
+        "PIP_CONFIG_FILE": "/dev/null",
+    }
+    index = read_index({"HOME": str(tmp_path), **environ})
+    own, third = index.extra
+    assert (index.default.base, index.default.login) == ("https://index.example/simple/", ("u@x", "p/w"))
+    assert (own.name, own.url, own.login) == ("my-own", "https://other.example/a/", ("me", "secret"))
+    assert (third.url, third.login) == ("https://third.example/", ("t", ""))
+    network = IndexNetwork(index)
+    assert network.env["UV_INDEX"] == "my-own=http://127.0.0.1:61002/index/ http://127.0.0.1:61003/index/"
+    for text in (repr(network.env), repr(index), repr(index.default)):
+        assert "secret" not in text and "p/w" not in text and "p%2Fw" not in text
+    assert read_index({"HOME": str(tmp_path)}).default.base == "https://pypi.org/simple/"

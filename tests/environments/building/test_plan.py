@@ -18,6 +18,7 @@ PLAN = Plan(
     project="setup.py",
     extras=("test",),
     files=("requirements-dev.txt",),
+    hosts=("github.com",),
     requirements=('a>=1; python_version < "4"', "b"),
     install="develop",
     setup="echo 'x'\nmake \\\n  all\n",
@@ -57,6 +58,9 @@ def test_a_part_is_enough(tmp_path):
         ('[[services]]\nname = "a"\nstart = "x"\nport = 1', "no 'port'"),
         ("env = 1", "table of texts"),
         ("python = ", "no recipe that can be read"),
+        ('hosts = ["127.0.0.1"]', "no host's whole name"),
+        ('hosts = ["*.github.com"]', "no host's whole name"),
+        ('hosts = "github.com"', "a list of texts"),
     ],
 )
 def test_a_wrong_recipe_is_a_sentence(tmp_path, text, said):
