@@ -1,5 +1,6 @@
 """What all tests share: the helpers in `support/`, the profile of property tests, the order in which tests start."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from order import start_order  # noqa: E402
 from programs import refuse_unlisted_programs  # noqa: E402
 
 refuse_unlisted_programs()
+
+# A shell has Ctrl-C ignored in what it starts in the background (`make test &`), and tests would hand that on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No verdict may depend on how fast a machine is, or on which fixtures a property test takes: an example that needs a
 # fresh one makes it itself.
