@@ -29,6 +29,8 @@ class LayerFiles:
     first: the sandbox's first process as this machine numbers it; None when there is none any more.
     """
 
+    exact = False
+
     def __init__(self, folders: Sequence[Path], first: Callable[[], int | None]) -> None:
         self._folders, self._first = folders, first
         self.disk = folders[0]

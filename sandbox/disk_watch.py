@@ -55,6 +55,9 @@ class Files(Protocol):
     disk: Path | None
     """A folder on the disk that the files lie on; None where this process cannot look at it."""
 
+    exact: bool
+    """Whether the file system itself keeps count: then a count takes microseconds, and is made at each look."""
+
     def count(self, enough: int | None) -> int:
         """Bytes on disk; a count may end above `enough`."""
         ...
@@ -82,8 +85,12 @@ class Watched:
     _checking: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     @property
+    def excess(self) -> str:
+        return f"more than {in_words(self.limit)} of disk was written"
+
+    @property
     def line(self) -> str:
-        return f"[killed: more than {in_words(self.limit)} of disk was written]"
+        return f"[killed: {self.excess}]"
 
     @property
     def _most(self) -> int:
@@ -120,6 +127,13 @@ class DiskWatch:
             return result
         output = with_line(result.output, watched.line)
         return dataclasses.replace(result, exit_code=KILLED, ended="disk", output=output)
+
+    async def is_over(self, watched: Watched) -> bool:
+        """Whether a sandbox is over its limit now. Nothing is stopped."""
+        try:
+            return await asyncio.to_thread(watched.files.count, watched.limit) > watched.limit
+        except (OSError, SandboxError):
+            return False
 
     def forget(self, watched: Watched | None) -> None:
         """A sandbox was closed, or has nothing in it that could write."""
@@ -187,6 +201,8 @@ class DiskWatch:
         disk = watched.files.disk
         if disk is None:
             return time.monotonic() >= watched._rests_until
+        if watched.files.exact:
+            return True
         if watched._stood_at:  # it was over once: what others give back must not let it grow
             return True
         return self._lost(disk) - (watched._lost_then or 0) > watched._most - watched._used
