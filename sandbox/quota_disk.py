@@ -26,6 +26,7 @@ from pathlib import Path
 
 from . import btrfs
 from .disk_count import has_children
+from .disk_watch import FASTEST
 
 RESERVE = 1 << 30
 """Bytes of the host's disk that are left alone: for others, and for what quotas do not count (a few parts in a hundred:
@@ -38,9 +39,6 @@ LEAST_SLACK = 8 << 20
 SLACK = 20
 """A quota is larger than the limit by this part of it, at least by LEAST_SLACK: so that a sandbox which goes over its
 limit is seen to be over it, and named, and not only refused."""
-
-FASTEST = 4 << 30
-"""Bytes a second that a disk takes at most: so long nobody need look at what is free on the host's."""
 
 OFTEN, SELDOM = 0.25, 10.0
 """Seconds between two looks at it, at least and at most."""
