@@ -101,7 +101,8 @@ def refused(error: OSError, folder: Path) -> CannotStart:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of layers, with the kernel's own unreadable work folders and whatever modes commands left.
+    """Remove a folder of layers, with the kernel's own unreadable work folders and whatever modes commands left; or a
+    file.
 
     Blocks. A sandbox that is just dying may still write: tried again for a moment.
     """
@@ -113,6 +114,8 @@ def remove(folder: Path) -> None:
         except FileNotFoundError:
             if not folder.exists():
                 return
+        except NotADirectoryError:
+            folder.unlink(missing_ok=True)
         except PermissionError:
             _open_up(folder)
         except RecursionError:  # folders in folders, a thousand deep
