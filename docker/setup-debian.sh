@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets up what Winnow's sandboxes may use on Debian and its kin: Docker's engine, where it can be had.
+# Sets up what Winnow's sandboxes may use on Debian and its kin: Docker's engine, where it can be had, and the program
+# that makes a disk with quotas for overlay sandboxes (mkfs.btrfs).
 # Run as root; run again it finds everything in place and ends at once. It never fails its caller: overlay sandboxes
 # need only the kernel, and where nothing can be done it says what to do and lets the tests and the demo speak.
 set -u
@@ -71,6 +72,10 @@ wait_for_engine() {
     done
     return 1
 }
+
+if [ "$(id -u)" -eq 0 ] && have apt-get && ! have mkfs.btrfs && ! install btrfs-progs; then
+    say "btrfs-progs could not be installed: the disk space of overlay sandboxes is counted and not held to its limit."
+fi
 
 if engine_answers; then
     exit 0

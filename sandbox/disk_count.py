@@ -1,13 +1,15 @@
 """How much of a disk a sandbox's files take, counted from outside, whatever the code in it did to hide them.
 
 Counted are blocks, not lengths: a sparse file takes what it takes. Folders nested deeper than any path can say are
-followed, links are not, files with several names count once, and those that were deleted but are still open are found
-through the processes that hold them. Not found are deleted files that only a message in a socket holds.
+followed, links are not, files with several names count once, and those that were deleted but are still open or mapped
+are found through the processes that hold them. Not found are deleted files that only a message in a socket holds, and
+what an ordinary user's sandbox wrote to a deleted file beyond the part that it has mapped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +21,12 @@ LEAST = 4096
 CROWD = 500_000
 """Folders waiting to be counted beyond which a sandbox counts as over any limit: the list lies in Winnow's memory."""
 
+ANCHORED = 8
+"""Of a chain of folders every so manieth is kept open while what lies below it is counted."""
+
+ANCHORS = 200
+"""Folders kept open at most: the deepest."""
+
 _SAID_AT_ONCE = 1000  # characters of a path in one call: the kernel takes 4096 bytes
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -28,6 +36,8 @@ class LayerFiles:
 
     first: the sandbox's first process as this machine numbers it; None when there is none any more.
     """
+
+    exact = False
 
     def __init__(self, folders: Sequence[Path], first: Callable[[], int | None]) -> None:
         self._folders, self._first = folders, first
@@ -58,19 +68,60 @@ def written(folders: Iterable[Path], enough: int | None = None) -> int:
 
 
 def deleted(pids: Iterable[int]) -> int:
-    """Bytes of files that no folder has any more but one of these processes holds open; not of those in memory."""
+    """Bytes of files that no folder has any more but one of these processes holds; not of those in memory.
+
+    It holds them by a descriptor, also in a table that one of its threads has for itself, or by a mapping alone.
+    """
     found: dict[tuple[int, int], int] = {}
     in_memory = {os.stat(descriptor := os.memfd_create("winnow")).st_dev}
     os.close(descriptor)
     for pid in pids:
         with contextlib.suppress(OSError):  # it ended
             in_memory |= set(_memory_disks(pid))
-            for name in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    about = os.stat(f"/proc/{pid}/fd/{name}")
-                    if stat.S_ISREG(about.st_mode) and not about.st_nlink:
-                        found[about.st_dev, about.st_ino] = about.st_blocks * 512
+            for task in os.listdir(f"/proc/{pid}/task"):
+                _add_deleted(found, f"/proc/{pid}/task/{task}/fd")
+            _add_mapped(found, pid)
     return sum(size for (disk, _), size in found.items() if disk not in in_memory)
+
+
+def _add_deleted(found: dict[tuple[int, int], int], folder: str) -> None:
+    with contextlib.suppress(OSError):  # the thread or process ended
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                about = os.stat(f"{folder}/{name}")
+                if stat.S_ISREG(about.st_mode) and not about.st_nlink:
+                    found[about.st_dev, about.st_ino] = about.st_blocks * 512
+
+
+def _add_mapped(found: dict[tuple[int, int], int], pid: int) -> None:
+    """Files that are only mapped: only root may look through a mapping at its file; for others the mapping tells."""
+    mapped: dict[tuple[int, int], int] = {}
+    with open(f"/proc/{pid}/maps", "rb") as maps:
+        for line in maps:
+            if not line.endswith(b" (deleted)\n"):
+                continue
+            span, _, start, disk, inode, _ = line.split(None, 5)
+            low, _, high = span.partition(b"-")
+            major, _, minor = disk.partition(b":")
+            key = os.makedev(int(major, 16), int(minor, 16)), int(inode)
+            try:
+                about = os.stat(f"/proc/{pid}/map_files/{_plain(low)}-{_plain(high)}")
+                if stat.S_ISREG(about.st_mode) and not about.st_nlink:
+                    found[about.st_dev, about.st_ino] = about.st_blocks * 512
+            except PermissionError:
+                # Its disk is told by another number than files on an overlay have, so it could count twice.
+                mapped[key] = max(mapped.get(key, 0), int(start, 16) + int(high, 16) - int(low, 16))
+            except OSError:
+                pass
+    descriptors = {inode for _, inode in found}
+    for (disk, inode), size in mapped.items():
+        if inode not in descriptors:
+            found[disk, inode] = size
+
+
+def _plain(address: bytes) -> str:
+    """An address as map_files names it: without leading zeros."""
+    return f"{int(address, 16):x}"
 
 
 def processes(first: int) -> list[int]:
@@ -108,53 +159,89 @@ class _Count:
         return self._most is not None and self.bytes > self._most
 
 
-_Node = tuple["_Node | None", str]
-"""A folder as (the one it lies in, its name): whole paths of deep trees would fill the memory."""
+@dataclasses.dataclass(eq=False, slots=True)
+class _Node:
+    """A folder as the one it lies in and its name: whole paths of deep trees would fill the memory."""
+
+    above: _Node | None
+    name: str
+    depth: int = 0
+
+
+class _Anchors:
+    """Folders on the way to those that are counted now, kept open, so that deep trees are not walked from the top."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[_Node, int]] = {}
+
+    def nearest(self, node: _Node) -> tuple[int | None, list[_Node]]:
+        """-> the descriptor of the nearest one above (or at) a folder, None for the top; what lies between."""
+        between: list[_Node] = []
+        at: _Node | None = node
+        while at is not None:
+            kept = self._open.get(at.depth)
+            if kept is not None and kept[0] is at:
+                return kept[1], between[::-1]
+            between.append(at)
+            at = at.above
+        return None, between[::-1]
+
+    def keep(self, node: _Node, folder: int) -> None:
+        self._close(node.depth)
+        self._open[node.depth] = node, os.dup(folder)
+        if len(self._open) > ANCHORS:
+            self._close(min(self._open))
+
+    def close(self) -> None:
+        for depth in list(self._open):
+            self._close(depth)
+
+    def _close(self, depth: int) -> None:
+        if depth in self._open:
+            os.close(self._open.pop(depth)[1])
 
 
 def _walk(root: Path, count: _Count) -> None:
     if not root.is_dir():
         count.add(root.lstat())
         return
-    top = os.open(root, _FOLDER)
+    top, anchors = os.open(root, _FOLDER), _Anchors()
     try:
-        waiting: list[_Node] = [(None, ".")]
+        waiting = [_Node(None, ".")]
         while waiting and not count.enough():
             node = waiting.pop()
             with contextlib.suppress(OSError):  # it is gone, or became something else
-                waiting += _counted(top, node, count)
+                waiting += _counted(top, anchors, node, count)
             if len(waiting) > CROWD:
                 count.bytes += 1 << 62
     finally:
+        anchors.close()
         os.close(top)
 
 
-def _counted(top: int, node: _Node, count: _Count) -> list[_Node]:
+def _counted(top: int, anchors: _Anchors, node: _Node, count: _Count) -> list[_Node]:
     """Count what lies in one folder. -> the folders in it"""
     below: list[_Node] = []
-    with _opened(top, node) as folder, os.scandir(folder) as entries:
+    with _opened(top, anchors, node) as folder, os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 about = entry.stat(follow_symlinks=False)
                 count.add(about)
                 if stat.S_ISDIR(about.st_mode):
-                    below.append((node, entry.name))
+                    below.append(_Node(node, entry.name, node.depth + 1))
             if count.enough():
                 break
     return below
 
 
 @contextlib.contextmanager
-def _opened(top: int, node: _Node) -> Iterator[int]:
-    names = []
-    at: _Node | None = node
-    while at is not None:
-        at, name = at
-        names.append(name)
+def _opened(top: int, anchors: _Anchors, node: _Node) -> Iterator[int]:
+    nearest, between = anchors.nearest(node)
+    start = top if nearest is None else nearest
     try:
-        folder = _reached(top, _said(names[::-1]))
+        folder = _reached(start, between, anchors)
     except PermissionError:
-        with _forced(top, names[::-1]) as folder:
+        with _forced(start, [one.name for one in between]) as folder:
             yield folder
         return
     try:
@@ -163,26 +250,29 @@ def _opened(top: int, node: _Node) -> Iterator[int]:
         os.close(folder)
 
 
-def _reached(top: int, paths: Iterable[str]) -> int:
-    folder = os.dup(top)
-    for path in paths:
+def _reached(start: int, nodes: list[_Node], anchors: _Anchors) -> int:
+    folder = os.dup(start)
+    for last, path in _said(nodes):
         try:
             below = os.open(path, _FOLDER, dir_fd=folder)
         finally:
             os.close(folder)
         folder = below
+        if last.depth and last.depth % ANCHORED == 0:
+            anchors.keep(last, folder)
     return folder
 
 
-def _said(names: list[str]) -> Iterator[str]:
-    """The names as paths that are short enough for one call."""
-    path = ""
-    for name in names:
-        if path and len(path) + len(name) >= _SAID_AT_ONCE:
-            yield path
+def _said(nodes: list[_Node]) -> Iterator[tuple[_Node, str]]:
+    """Folders in each other as paths that are short enough for one call and end where one is kept open."""
+    path, last = "", None
+    for node in nodes:
+        if last is not None and (len(path) + len(node.name) >= _SAID_AT_ONCE or last.depth % ANCHORED == 0):
+            yield last, path
             path = ""
-        path += f"/{name}" if path else name
-    yield path
+        path, last = f"{path}/{node.name}" if path else node.name, node
+    if last is not None:
+        yield last, path
 
 
 @contextlib.contextmanager

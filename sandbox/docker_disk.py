@@ -25,6 +25,8 @@ class ContainerFiles:
     pid: the container's first process as this machine numbers it; 0 where that is not known.
     """
 
+    exact = False
+
     def __init__(self, engine: Engine, container: str, pid: int) -> None:
         self._engine, self._container, self._pid = engine, container, pid
         self._told: dict[str, Any] | None = None

@@ -62,10 +62,12 @@ class Launcher:
         self.lacks: tuple[str, ...] = ()
 
     @classmethod
-    async def begin(cls, run: str, folder: Path, pool: int, without: frozenset[str]) -> Launcher:
-        """Start it. folder: the run's, where layers lie. pool: how many sandboxes are kept ready to be asked for.
+    async def begin(
+        cls, run: str, folder: Path, pool: int, without: frozenset[str], disk: str | None = None
+    ) -> Launcher:
+        """Start it. folder: the run's. pool: how many sandboxes are kept ready to be asked for.
 
-        Raises CannotStart.
+        disk: the device that layers lie on, None where they lie in the folder. Raises CannotStart.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -74,7 +76,7 @@ class Launcher:
         launcher = cls(process, ours)
         launcher._loop.add_reader(ours, launcher._hear)
         try:
-            await launcher._send(("setup", run, str(folder), pool, sorted(without)))
+            await launcher._send(("setup", run, str(folder), pool, sorted(without), disk))
             owner, gives, lacks = await asyncio.wait_for(launcher._ready, ANSWER)
         except BaseException:
             await launcher.close()

@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import struct
+import subprocess
 import time
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def refused(error: OSError, folder: Path) -> CannotStart:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of layers, with the kernel's own unreadable work folders and whatever modes commands left.
+    """Remove a folder of layers, with the kernel's own unreadable work folders and whatever modes commands left; or a
+    file.
 
     Blocks. A sandbox that is just dying may still write: tried again for a moment.
     """
@@ -112,12 +114,22 @@ def remove(folder: Path) -> None:
         except FileNotFoundError:
             if not folder.exists():
                 return
+        except NotADirectoryError:
+            folder.unlink(missing_ok=True)
         except PermissionError:
             _open_up(folder)
+        except RecursionError:  # folders in folders, a thousand deep
+            _remove_deep(folder)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
                 raise
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_deep(folder: Path) -> None:
+    """Remove a tree that is deeper than Python's own calls can go."""
+    subprocess.run(["rm", "-rf", "--", str(folder)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _open_up(folder: Path | str) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from .disk_count import LayerFiles
 from .disk_watch import DiskWatch, Watched
 from .exec_channel import ExecChannel
 from .host import make_skeleton
@@ -29,11 +28,12 @@ from .launching import Launcher, Started
 from .layers import Owned, own, refused, remove, run_folder
 from .memory_note import MemoryWatch
 from .overlay_bottom import Bottom, Bottoms
-from .overlay_layers import Mounted, check_places, make_layer, sayable
+from .overlay_layers import Layers, Mounted, check_places, sayable
 from .overlay_view import View
 from .ports import PortHandler, check_network
 from .protocol import (
     CannotStart,
+    DiskFull,
     Dockerfile,
     HostRoot,
     Image,
@@ -45,6 +45,7 @@ from .protocol import (
     SandboxSealed,
     World,
 )
+from .quota_disk import QuotaDisk, Unavailable
 from .without import checked, limits_without, timeout_without
 
 DEPTH = 150
@@ -62,7 +63,8 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class OverlayBackend:
-    """Overlay sandboxes of one run. Their layers lie on disk in `state/<run>/`, which this process owns.
+    """Overlay sandboxes of one run. Their layers lie on disk in `state/<run>/`, which this process owns, or on a disk
+    of the run's own whose file lies there (see quota_disk.py).
 
     Used in the thread of one event loop. pool: sandboxes kept ready (None: as many as cores, at most POOL).
     without: see without.py.
@@ -79,6 +81,10 @@ class OverlayBackend:
         self._pool = min(POOL, os.cpu_count() or 1) if pool is None else pool
         self._folder = run_folder(Path(state).absolute(), run)
         self._owned: Owned | None = None
+        self._quota_disk: QuotaDisk | None = None
+        self._no_quotas = ""
+        self._following: asyncio.Task[None] | None = None
+        self.layers = Layers(self._folder, None)
         self._launcher: Launcher | None = None
         self._view: View | None = None
         self._bottoms: Bottoms | None = None
@@ -109,6 +115,7 @@ class OverlayBackend:
         launcher, self._launcher = self._launcher, None
         if launcher is not None:
             await launcher.close()
+        await self._close_disk()
         owned, self._owned = self._owned, None
         if owned is not None:
             await asyncio.to_thread(owned.release)
@@ -143,11 +150,12 @@ class OverlayBackend:
             raise SandboxError(
                 f"Sandbox {name} would be copy number {DEPTH} of a copy: start afresh from a patch."
             )
+        self.check_disk()
         layer = str(next(self._numbers))
         layers = (layer, *below)
         self._users.update(layers)
         try:
-            overlays = make_layer(self._folder, layers, bottom, world)
+            overlays = self.layers.make(layers, bottom, world, limits_without(limits, self.without).disk)
             binds = await self._view.binds(world.root)
             spec = self._spec(world, limits, overlays, binds, bottom)
             spec["first"] = not below
@@ -164,9 +172,10 @@ class OverlayBackend:
         self._open.add(sandbox)
         return sandbox
 
-    def uppers(self, layer: str, count: int) -> list[Path]:
-        """The folders that a sandbox writes into: its root's and its places'."""
-        return [self._folder / layer / f"upper{index}" for index in range(count)]
+    def check_disk(self) -> None:
+        """Raises DiskFull where the host's disk is full, which is nobody's fault in a sandbox."""
+        if self._quota_disk is not None and (trouble := self._quota_disk.trouble()):
+            raise DiskFull(trouble)
 
     async def end(self, started: Started) -> None:
         """End a sandbox's processes: afterwards none is left that could write into its layer."""
@@ -186,7 +195,7 @@ class OverlayBackend:
 
     async def _drop(self, layer: str) -> None:
         self._users.pop(layer, None)
-        await asyncio.to_thread(remove, self._folder / layer)
+        await asyncio.to_thread(self.layers.remove, layer)
 
     async def _prepare(self) -> None:
         """Own the run's folder and have a launcher that lives."""
@@ -201,17 +210,55 @@ class OverlayBackend:
                 for left in self._folder.iterdir():  # of an earlier process of this run
                     if left.name != "owner":
                         await asyncio.to_thread(remove, left)
+            if self._quota_disk is not None and not self._open and self._quota_disk.failed():
+                launcher, self._launcher = self._launcher, None
+                if launcher is not None:
+                    await launcher.close()
+                    await self._forget_shown()
+                await self._close_disk()
+            if self._quota_disk is None and not self._no_quotas:
+                await self._make_disk()
             if self._launcher is None or self._launcher.gone:
                 if self._launcher is not None:
                     await self._launcher.close()
-                    for made in ("shown", "ready", "probe"):
-                        await asyncio.to_thread(remove, self._folder / made)
+                    await self._forget_shown()
+                device = self._quota_disk.device if self._quota_disk is not None else None
                 try:
-                    self._launcher = await Launcher.begin(self.run, self._folder, self._pool, self.without)
+                    self._launcher = await Launcher.begin(
+                        self.run, self._folder, self._pool, self.without, device
+                    )
                 except OSError as error:
                     raise refused(error, self._folder) from error
                 self._view = View(self._launcher, self._folder, self.without)
                 self._bottoms = Bottoms(self._launcher, self._folder)
+
+    async def _forget_shown(self) -> None:
+        """Remove the folders in which a launcher that is gone showed things."""
+        for made in ("shown", "ready", "probe"):
+            await asyncio.to_thread(remove, self._folder / made)
+
+    async def _make_disk(self) -> None:
+        """A disk that holds each sandbox to its limit, where one can be had; otherwise files are counted."""
+        try:
+            if "quota" in self.without:
+                raise Unavailable("a test took the quotas away")
+            self._quota_disk = await asyncio.to_thread(QuotaDisk.create, self._folder)
+        except Unavailable as error:
+            self._no_quotas = str(error)
+            return
+        except OSError as error:
+            raise refused(error, self._folder) from error
+        self.layers = Layers(self._folder, self._quota_disk)
+        self._following = asyncio.create_task(self._quota_disk.follow_host())
+
+    async def _close_disk(self) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.wait({following})
+        disk, self._quota_disk = self._quota_disk, None
+        if disk is not None:
+            await asyncio.to_thread(disk.close)
 
     async def _root(self, world: World) -> tuple[Path, Mapping[str, str]]:
         """The folder at the bottom of the root's stack, and the environment that comes with it."""
@@ -266,7 +313,11 @@ class OverlayBackend:
             yield "no limit on the number of processes, because the kernel exempts root from the one there is"
         if "cpus" not in launcher.gives:
             yield "no limit on CPU cores"
-        yield "disk space of a sandbox as a whole is watched, not reserved: it may be passed for about a second"
+        if self._no_quotas:
+            yield (
+                f"disk space is counted and not held to the limit, because {self._no_quotas}: it may be passed for "
+                "about a second, and for longer by deleted files whose descriptors wait in a socket"
+            )
 
     def _skeleton(self) -> tuple[Path, Mapping[str, str]]:
         folder = self._folder / "skeleton"
@@ -314,8 +365,8 @@ class OverlaySandbox:
         self._channel = ExecChannel(*_streams(started.stream))
         self._disk: Watched | None = None
         if self._limits.disk is not None:
-            folders = backend.uppers(layers[0], 1 + len(world.places))
-            self._disk = Watched(LayerFiles(folders, lambda: self.pid), self._limits.disk, self._channel.stop)
+            files = backend.layers.files(layers[0], len(world.places), lambda: self.pid)
+            self._disk = Watched(files, self._limits.disk, self._stop)
         self._memory = MemoryWatch(started.groups, self._limits.memory)
         self._sealing = asyncio.Lock()
         self._sealed = False
@@ -344,7 +395,10 @@ class OverlaySandbox:
             stdin=stdin,
             output_limit=self._limits.output,
         )
-        return self._memory.named(await self._backend.disks.run(self._disk, running))
+        result = self._memory.named(await self._backend.disks.run(self._disk, running))
+        if result.exit_code and result.ended == "exited":
+            self._backend.check_disk()
+        return result
 
     async def read(self, path: str, limit: int | None = None) -> bytes:
         where = self._absolute(path)
@@ -353,7 +407,14 @@ class OverlaySandbox:
         return await self._shell(changing=False).read(where, limit)
 
     async def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
-        await self._shell(changing=True).write(self._absolute(path), content, mode)
+        shell = self._shell(changing=True)
+        try:
+            await shell.write(self._absolute(path), content, mode)
+        except DiskFull as error:
+            self._backend.check_disk()
+            if self._disk is None or not await self._backend.disks.is_over(self._disk):
+                raise
+            raise SandboxError(f"Writing {path} in the sandbox failed: {self._disk.excess}.") from error
 
     async def forward(self, ports: Mapping[int, PortHandler]) -> None:
         check_network(self._world)
@@ -388,6 +449,13 @@ class OverlaySandbox:
         await self._end()
         self._backend.disks.forget(self._disk)
         await self._backend.forget(self)
+
+    async def _stop(self, ended: Literal["disk"], line: str) -> None:
+        """It wrote more than its disk limit: kill everything in it."""
+        try:
+            await self._channel.stop(ended, line)
+        finally:
+            await asyncio.to_thread(self._backend.layers.give_room, self.layers[0])
 
     async def _seal(self) -> None:
         """End every process, so that no layer a copy stands on can change."""

@@ -9,35 +9,75 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .disk_count import LayerFiles
+from .disk_watch import Files
+from .inside.mounts import DISK
+from .layers import remove
 from .overlay_bottom import Bottom, targets
 from .protocol import CannotStart, World
+from .quota_disk import QuotaDisk, QuotaFiles, Subvolume
 
 Mounted = tuple[str, tuple[str, ...], str, str]
 """One overlay: where in the sandbox, its lower folders (nearest first), upper and work folder."""
 
 
-def make_layer(folder: Path, layers: tuple[str, ...], bottom: Bottom, world: World) -> tuple[Mounted, ...]:
-    """Make a sandbox's own folders, in the run's. -> its overlays, the root first.
+class Layers:
+    """The layers of a run: on a disk of its own that holds each to its limit, or (None) in the run's folder.
 
-    layers: the sandbox's own, then those of its ancestors, nearest first. Raises OSError.
+    path: where this process finds them.
     """
-    made = folder / layers[0]
-    made.mkdir()
-    overlays = []
-    for index, target in enumerate(targets(world)):
-        upper, work = f"{layers[0]}/upper{index}", f"{layers[0]}/work{index}"
-        os.mkdir(folder / upper)
-        os.mkdir(folder / work)
-        if bottom.owner:
-            os.chown(folder / upper, bottom.owner, bottom.owner)
-        os.chmod(folder / upper, os.stat(bottom.sources[index]).st_mode & 0o7777)
-        above = tuple(f"{one}/upper{index}" for one in layers[1:])
-        overlays.append((target, above + bottom.lower[index], upper, work))
-    return tuple(overlays)
+
+    def __init__(self, folder: Path, disk: QuotaDisk | None) -> None:
+        self._disk = disk
+        self.path = folder if disk is None else disk.path
+        self._shown = "" if disk is None else f"{DISK}/"
+        self._subvolumes: dict[str, Subvolume] = {}
+
+    def make(
+        self, layers: tuple[str, ...], bottom: Bottom, world: World, limit: int | None
+    ) -> tuple[Mounted, ...]:
+        """Make a sandbox's own folders. -> its overlays, the root first.
+
+        layers: the sandbox's own, then those of its ancestors, nearest first. limit: of its disk. Raises OSError.
+        """
+        own, overlays = layers[0], []
+        if self._disk is None:
+            (self.path / own).mkdir()
+        else:
+            self._subvolumes[own] = self._disk.make(own, limit)
+        for index, target in enumerate(targets(world)):
+            upper, work = self.path / own / f"upper{index}", f"{own}/work{index}"
+            os.mkdir(upper)
+            os.mkdir(self.path / work)
+            if bottom.owner:
+                os.chown(upper, bottom.owner, bottom.owner)
+            os.chmod(upper, os.stat(bottom.sources[index]).st_mode & 0o7777)
+            uppers = tuple(f"{self._shown}{one}/upper{index}" for one in layers)
+            overlays.append((target, uppers[1:] + bottom.lower[index], uppers[0], self._shown + work))
+        return tuple(overlays)
+
+    def files(self, layer: str, places: int, first: Callable[[], int | None]) -> Files:
+        """What a sandbox with so many places writes. first: see LayerFiles."""
+        if self._disk is not None:
+            return QuotaFiles(self._subvolumes[layer], self._disk, first)
+        return LayerFiles([self.path / layer / f"upper{index}" for index in range(1 + places)], first)
+
+    def give_room(self, layer: str) -> None:
+        """Let a sandbox that was stopped at its quota write a little, so that files can be read and deleted in it."""
+        if layer in self._subvolumes:
+            self._subvolumes[layer].hold_to(2)
+
+    def remove(self, layer: str) -> None:
+        """Blocks."""
+        self._subvolumes.pop(layer, None)
+        if self._disk is None:
+            remove(self.path / layer)
+        else:
+            self._disk.destroy(layer)
 
 
 def check_places(world: World) -> None:

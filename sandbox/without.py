@@ -12,12 +12,13 @@ from .protocol import Limits
 
 PROTECTIONS = frozenset(
     (
-        "network memory processes cpus files disk output time seccomp capabilities privileges ids proc root pids"
+        "network memory processes cpus files disk output time seccomp capabilities privileges ids proc root pids quota"
     ).split()
 )
 """network: none of its own. memory, processes, cpus, files, disk, output, time: the limits. seccomp: the filter of
 system calls. capabilities: none kept. privileges: none to be had (no_new_privs). ids: shifted user ids. proc: what
 of /proc is hidden or read-only. root: the allow-list of the host's root, read-only. pids: a process table of its own.
+quota: the kernel's own count of what a sandbox writes, and its refusal of more.
 """
 
 FOREVER = 1e9

@@ -9,7 +9,7 @@ control group.
 Winnow talks to it in marshalled tuples over a SEQPACKET socket; its end is the launcher's end, and with it every
 sandbox's.
 
-    <- ("setup", run, folder, pool, without)   -> ("ready", owner, gives, lacks)
+    <- ("setup", run, folder, pool, without, disk)    -> ("ready", owner, gives, lacks)
     <- ("show", id, [(source, target, read_only)], shift)    -> ("shown", id, shifted) or ("failed", id, kind, text)
     <- ("start", id, spec) + stream             -> ("started", id, pid, group's paths); on the stream b"R" or b"E..."
     <- ("kill", id)                             -> ("ended", id) when no process is left, killed or not
@@ -67,7 +67,7 @@ class Launcher:
         self.spare_groups = []
         self.count = 0
 
-    def setup(self, run, folder, pool, without):
+    def setup(self, run, folder, pool, without, disk):
         self.pool, self.without = pool, frozenset(without)
         os.chdir(folder)
         self.root = os.geteuid() == 0
@@ -79,6 +79,8 @@ class Launcher:
             namespaces.become_root_of_own()
         kernel.unshare(kernel.NEWNS)
         kernel.mount(None, "/", None, kernel.PRIVATE | kernel.REC)
+        if disk is not None:
+            mounts.show_disk(disk)
         self.owner, self.users, lacks = 0, None, []
         if self.root and "ids" not in self.without:
             try:

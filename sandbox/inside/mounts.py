@@ -15,6 +15,9 @@ READY = "ready"
 ROOT, DEVICES_READY = READY + "/root", READY + "/devices"
 """Below the run's folder: where every sandbox puts its root together, in mounts of its own; what /dev is made of."""
 
+DISK = "layers"
+"""Below the run's folder: where the launcher mounts the disk that layers lie on, if there is one of the run's own."""
+
 LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -157,6 +160,12 @@ def _names(root, lower, network, owner):
                 os.write(made, content)
                 os.fchown(made, owner, owner)
                 os.close(made)
+
+
+def show_disk(device):
+    """Mount the run's own disk, whose options are those of its first mount."""
+    os.makedirs(DISK, exist_ok=True)
+    kernel.mount(device, DISK, "btrfs", kernel.NOSUID | kernel.NODEV | kernel.NOATIME)
 
 
 def make_devices(folder):

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import disk_count
 from sandbox.disk_count import LEAST, deleted, has_children, processes, written
+from sandbox.layers import remove
 
 MB = 1 << 20
 
@@ -139,6 +140,66 @@ def test_deleted_files_that_are_held_open_are_found(tmp_path):
     assert (
         processes(holder.pid) == [holder.pid] and not has_children(holder.pid) and deleted([holder.pid]) == 0
     )
+
+
+HIDE = """import ctypes, mmap, os, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+os.chdir(sys.argv[1])
+def temporary(size):
+    file = os.open(".", os.O_RDWR | os.O_TMPFILE)
+    os.write(file, b"x" * size)
+    return file
+mapped = temporary(3 << 20)
+assert libc.mmap(None, ctypes.c_size_t(3 << 20), 1, 1, mapped, ctypes.c_long(0)) != ctypes.c_void_p(-1).value
+os.close(mapped)
+both = temporary(4 << 20)
+seen = mmap.mmap(both, 4 << 20)
+def in_a_thread():
+    assert not libc.unshare(0x400)
+    temporary(5 << 20)
+    print("hidden", flush=True)
+    sys.stdin.read()
+threading.Thread(target=in_a_thread).start()"""
+
+
+def test_files_that_only_a_mapping_or_a_threads_own_table_holds_are_found(tmp_path):
+    hider = subprocess.Popen(
+        [sys.executable, "-c", HIDE, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert hider.stdout.readline() == b"hidden\n"
+        assert 12 * MB <= deleted([hider.pid]) < 13 * MB, "each of them once"
+    finally:
+        hider.communicate()
+
+
+def test_an_ordinary_user_is_told_by_mappings_what_they_hold(tmp_path, monkeypatch):
+    stat = os.stat
+
+    def refused(path, **options):
+        if "map_files" in str(path):
+            raise PermissionError
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refused)
+    test_files_that_only_a_mapping_or_a_threads_own_table_holds_are_found(tmp_path)
+
+
+def test_a_tree_a_thousand_folders_deep_is_counted_and_removed(tmp_path):
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("beside", dir_fd=at)
+        os.mkdir("n" * 200, dir_fd=at)
+        below = os.open("n" * 200, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    before = set(os.listdir("/proc/self/fd"))
+    assert written([tmp_path]) == 3000 * LEAST
+    assert set(os.listdir("/proc/self/fd")) == before, "descriptors are left open"
+    remove(tmp_path / ("n" * 200))
+    assert os.listdir(tmp_path) == ["beside"]
 
 
 def test_ten_thousand_files_are_counted_in_a_moment(tmp_path):

@@ -18,6 +18,8 @@ MB = 1 << 20
 class Folder:
     """A folder as the files of a sandbox, and a sandbox that only notes its stops."""
 
+    exact = False
+
     def __init__(self, folder, limit=4 * MB, disk=True):
         folder.mkdir()
         self.folder, self.disk = folder, folder if disk else None

@@ -62,7 +62,7 @@ async def test_sealing_ends_the_parents_processes(backend, tmp_path):
 
 async def test_layers_go_with_the_last_that_stands_on_them(backend, tmp_path):
     parent = await backend.start(placed(tmp_path), name="parent", limits=Limits())
-    state = tmp_path / "state/overlay-test"
+    state = backend.layers.path
     child = await parent.copy("child")
     grandchild = await child.copy("grandchild")
     await parent.close()
@@ -166,7 +166,7 @@ async def test_users_of_a_sandbox_are_nobody_on_the_host(backend, tmp_path):
     status = Path("/proc", str(sandbox.pid), "status").read_text()
     uids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
     assert set(uids) != {"0"} and inside in (0, int(uids[0]))
-    written = next((tmp_path / "state/overlay-test").glob("*/upper1/new"))
+    written = next(backend.layers.path.glob("*/upper1/new"))
     assert str(written.stat().st_uid) == uids[0]
     assert (await (await sandbox.copy("copy")).run("stat -c %u new; rm new file; ls")).output == "0\n"
 
@@ -292,7 +292,7 @@ async def main():
     # A sandbox whose shell was stopped does not notice the end of its channel.
     stopped = await backend.start(World(), name="stopped", limits=Limits())
     task = asyncio.ensure_future(stopped.run("kill -STOP -1; : >/begun; exec sleep 1000"))
-    while not any(Path(sys.argv[1]).glob("starter/*/upper0/begun")):
+    while not any(backend.layers.path.glob("*/upper0/begun")):
         await asyncio.sleep(0.01)
     print("ready", flush=True)
     while True:
@@ -337,7 +337,7 @@ async def test_an_image_without_a_shell_is_a_sentence(backend, tmp_path):
     (tmp_path / "rootfs/bin").mkdir(parents=True)
     with pytest.raises(CannotStart, match="no /?bin/sh"):
         await backend.start(World(RootFs(tmp_path / "rootfs")), name="empty", limits=Limits())
-    left = [p.name for p in (tmp_path / "state/overlay-test").iterdir() if p.name[0].isdigit()]
+    left = [p.name for p in backend.layers.path.iterdir() if p.name[0].isdigit()]
     assert left == []
 
 
@@ -398,7 +398,7 @@ async def test_cancelled_starts_leave_nothing(backend, tmp_path):
         with contextlib.suppress(asyncio.CancelledError):
             await (await start).close()
     await first.close()
-    layers = tmp_path / "state/overlay-test"
+    layers = backend.layers.path
     await wait_until_async(
         lambda: not [path for path in layers.iterdir() if path.name.isdigit()], "no layer is left"
     )

@@ -43,11 +43,17 @@ elif how == "hidden":
         write(f"closed/{number}", MB, 10)
 elif how == "deleted":
     held = []
-    for number in range(0, size, 10):
-        name = write(str(number), MB, 10)
-        held.append(open(name, "rb"))
-        os.unlink(name)
+    try:
+        for number in range(0, size, 10):
+            held.append(open(str(number), "w+b", 0))
+            os.unlink(str(number))
+            for _ in range(10):
+                held[-1].write(MB)
+    except OSError:  # no more is to be had: that much is kept
+        size = 0
     time.sleep(float(sys.argv[4]))
+    if not size:
+        sys.exit(1)
 elif how == "sleeper":
     if os.fork():
         os._exit(0)
