@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from waiting import assert_ends
 
 from environments import NotSealed, RepositoryError, freeze, verify_sealed
 from environments.safe_git import GitFailed, git
@@ -129,6 +130,21 @@ def test_shallow_clones_keep_their_cut(new_repo, tmp_path, depth):
     assert any("shallow" in note for note in shot.notes)
 
 
+def test_a_cut_of_later_history_is_not_named(new_repo, tmp_path):
+    """A shallow clone names the commits at which its history was cut: those of other branches too."""
+    repo = new_repo({"a": "1"})
+    for name in ("x", "y"):
+        repo.git("checkout", "-q", "--orphan", name)
+        for number in range(3):
+            repo.commit({"a": f"{name}{number}"})
+    words = ("clone", "-q", "--depth", "2", "--no-single-branch", "--branch", "x")
+    repo.git(*words, f"file://{repo.folder}", str(tmp_path / "shallow"))
+    later = repo.git("rev-parse", "y^")
+    assert later in (tmp_path / "shallow/.git/shallow").read_text()
+    shot = freeze(tmp_path / "shallow", tmp_path / "frozen")
+    assert (shot.tree / ".git/shallow").read_text() == repo.git("rev-parse", "x^") + "\n"
+
+
 def test_a_history_that_holds_the_answer_is_left_out(repo_at, tmp_path):
     """A bug put into working code: the commits before it are the answer, on both sides of a merge."""
     repo = repo_at(tmp_path / "project")
@@ -233,6 +249,11 @@ def inner_repository(tree, repo, base, fix):
     shutil.copytree(repo.folder / ".git", tree / "b/.git")
 
 
+def a_later_commits_name(tree, repo, base, fix):
+    """Its id says what to look for elsewhere, and git takes it for a commit that is here."""
+    (tree / ".git/shallow").write_text(f"{fix}\n")
+
+
 def linked(tree, repo, base, fix):
     (tree / ".git").rename(tree.parent / "elsewhere")
     (tree / ".git").symlink_to(tree.parent / "elsewhere")
@@ -266,6 +287,7 @@ def linked(tree, repo, base, fix):
         later_commit,
         detached,
         inner_repository,
+        a_later_commits_name,
         linked,
     ],
 )  # fmt: skip
@@ -282,3 +304,17 @@ def test_another_base_is_not_taken_for_this_one(sealed):
     for other in (fix, ""):
         with pytest.raises(NotSealed):
             verify_sealed(tree, other)
+
+
+@pytest.mark.parametrize("name", ["HEAD", "config", "index", "shallow", "info/exclude", "refs/heads/main"])
+def test_no_pipe_of_a_repository_from_elsewhere_is_waited_for(sealed, name):
+    tree, _, base, _ = sealed
+    path = tree / ".git" / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert_ends(lambda: refused(tree, base))
+
+
+def refused(tree, base):
+    with pytest.raises(NotSealed):
+        verify_sealed(tree, base)
