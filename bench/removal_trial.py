@@ -37,8 +37,9 @@ BREAKS = (
     "AttributeError",
     "sandbox.protocol.CannotStart",
     "sandbox.protocol.SandboxDied",
+    "Failed: WINNOW_TEST_BACKENDS",
 )
-"""Errors that tell of code that is broken, and not of a protection that is gone."""
+"""What tells of code that is broken, and not of a protection that is gone."""
 
 Verdict = Literal["passed", "failed", "skipped", "error"]
 
@@ -72,24 +73,29 @@ def copied(root: Path) -> Iterator[Path]:
         yield copy
 
 
-def try_without(edits: Sequence[Edit], tests: Sequence[str], root: Path, seconds: float = SECONDS) -> Trial:
-    """Run tests on a copy with these edits, to the first that fails."""
+def try_without(
+    edits: Sequence[Edit], tests: Sequence[str], root: Path, *, backends: str = "", seconds: float = SECONDS
+) -> Trial:
+    """Run tests on a copy with these edits, to the first that fails.
+
+    backends: kinds of sandboxes that work, so that a test which finds one that does not is no skipped one.
+    """
     with copied(root) as copy:
         try:
             for edit in edits:
                 apply(edit, copy)
         except DoesNotApply as error:
             return Trial("error", message=str(error))
-        return _run(copy, tests, seconds)
+        return _run(copy, tests, backends, seconds)
 
 
-def _run(copy: Path, tests: Sequence[str], seconds: float) -> Trial:
+def _run(copy: Path, tests: Sequence[str], backends: str, seconds: float) -> Trial:
     report = copy.parent / "report.xml"
     words = ["-x", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", f"--basetemp={copy.parent}/tmp"]
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *words, *tests],
         cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy)},
+        env={**os.environ, "PYTHONPATH": str(copy), "WINNOW_TEST_BACKENDS": backends},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -10,28 +10,28 @@ _ARCHIVE = "sandbox.extraction"
 REMOVALS = (
     removal(
         "archives: no link is followed to a folder",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_a_link_that_a_folder_replaced_is_not_followed",
         (_ARCHIVE, "_FOLDER", " | os.O_NOFOLLOW", ""),
     ),
     removal(
         "archives: no path leads out",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_no_path_leads_out",
         (_ARCHIVE, "_parts", 'if name.startswith("/") or ".." in parts:', "if False:"),
     ),
     removal(
         "archives: no link is written through",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_a_shared_file_keeps_its_content_and_its_mode",
         (_ARCHIVE, "_Target.take", "        self._make_room(at, name)\n", ""),
         (_ARCHIVE, "_NEW_FILE", "os.O_EXCL | os.O_NOFOLLOW | ", "os.O_TRUNC | "),
     ),
     removal(
         "archives: a hard link leads to no link's target",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_a_hard_link_to_a_link_is_a_link_again",
         (_ARCHIVE, "_Target._link", ", follow_symlinks=False)\n        except", ")\n        except"),
     ),
     removal(
         "archives: no devices and pipes",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_no_pipe_and_no_device_is_made",
         (
             _ARCHIVE,
             "_Target.take",
@@ -41,12 +41,12 @@ REMOVALS = (
     ),
     removal(
         "archives: no set-user-id programs",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_what_a_virtual_environment_has_comes_as_it_was",
         (_ARCHIVE, "_Target._write", "member.mode & 0o777 | 0o444", "member.mode & 0o7777 | 0o444"),
     ),
     removal(
         "archives: only what was asked for",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_only_what_was_asked_for_comes",
         (_ARCHIVE, "_Target.take", 'if accept is not None and not accept("/".join(parts)):', "if False:"),
     ),
     removal(
@@ -76,7 +76,7 @@ REMOVALS = (
     ),
     removal(
         "archives: one that breaks off is not whole",
-        _EXTRACTION,
+        f"{_EXTRACTION}::test_an_archive_that_breaks_off_is_not_taken_for_a_whole_one",
         (_ARCHIVE, "extract", "if source.last != bytes(tarfile.BLOCKSIZE):", "if False:"),
     ),
     removal(

@@ -8,7 +8,7 @@ _FILES = "tests/sandbox/contract/test_files.py"
 REMOVALS = (
     removal(
         "opening a file in a sandbox waits for no pipe",
-        "tests/sandbox/contract/test_pipes.py",
+        "tests/sandbox/contract/test_opening.py",
         ("sandbox.inside.files", "_FILE", "os.O_NONBLOCK | ", ""),
     ),
     removal(
@@ -18,15 +18,13 @@ REMOVALS = (
     ),
     removal(
         "nothing below proc is read or written",
-        f"{_SERVER}::test_no_path_leads_through_the_servers_own_proc",
+        "tests/sandbox/contract/test_opening.py::test_nothing_of_the_servers_own_proc_is_read",
         ("sandbox.inside.files", "opened", "if os.fstat(at).st_dev == forbidden:", "if False:"),
     ),
     removal(
         "links are read as text in a sandbox",
-        f"{_SERVER}::test_no_path_leads_through_the_servers_own_proc",
-        ("sandbox.inside.files", "_FOLDER", " | os.O_NOFOLLOW", ""),
+        "tests/sandbox/contract/test_opening.py::test_nothing_of_the_servers_own_proc_is_read",
         ("sandbox.inside.files", "_FILE", "os.O_NOFOLLOW | ", ""),
-        ("sandbox.inside.files", "opened", "if os.fstat(at).st_dev == forbidden:", "if False:"),
     ),
     removal(
         "output is cut while it streams",
@@ -40,7 +38,7 @@ REMOVALS = (
     ),
     removal(
         "each command's output has a pipe of its own",
-        "tests/sandbox/contract/test_pipes.py",
+        "tests/sandbox/contract/test_commands.py::test_what_an_earlier_command_left_behind_prints_nowhere",
         (
             "sandbox.inside.server",
             "Server._listen",
@@ -52,15 +50,5 @@ REMOVALS = (
         "a killed command leaves no process",
         "tests/sandbox/contract/test_commands.py",
         ("sandbox.inside.processes", "Children.kill_all", "os.kill(-1, SIGKILL)", "raise ProcessLookupError"),
-    ),
-    removal(
-        "the exec server serves only as the first process",
-        _SERVER,
-        ("sandbox.inside.server", "serve", "if os.getpid() != 1:", "if False:"),
-    ),
-    removal(
-        "the end of its stream ends a sandbox",
-        f"{_SERVER} tests/sandbox/contract/test_life.py",
-        ("sandbox.inside.server", "Server._hear", "os._exit(0)", "return"),
     ),
 )

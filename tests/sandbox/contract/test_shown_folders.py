@@ -63,3 +63,19 @@ async def test_a_home_is_not_shown_whoever_asks_for_it(backend, secret, tmp_path
     finally:
         await sandbox.close()
     pytest.fail(f"the home is shown: {seen.output}")
+
+
+async def test_a_shown_folder_is_not_written(backend, tmp_path):
+    """By a folder that nobody else needs: where the protection is gone, it is written."""
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "program").write_text("as it was\n")
+    for path in (shown, shown / "program"):
+        path.chmod(0o777)
+    sandbox = await backend.start(World(HostRoot(extra=(str(shown),))), name="shown", limits=Limits())
+    try:
+        seen = await sandbox.run(f"cd {shown}; cat program; echo changed >program; touch new; rm program; ls")
+    finally:
+        await sandbox.close()
+    assert (shown / "program").read_text() == "as it was\n" and os.listdir(shown) == ["program"]
+    assert seen.output.startswith("as it was\n") and seen.output.count("Read-only file system") == 3
