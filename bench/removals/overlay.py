@@ -163,7 +163,7 @@ REMOVALS = (
     ),
     removal(
         "no descriptor of the launcher",
-        f"{_LAUNCHER} {_ATTACKS}::test_the_first_process",
+        _LAUNCHER,
         ("sandbox.inside.launcher", "Sandbox.become", "os.closerange(STREAM + 1, 1 << 20)", "pass"),
         ("sandbox.inside.server", "_alone", "if int(name) > 2 and int(name) not in ends:", "if False:"),
     ),

@@ -74,17 +74,15 @@ async def test_one_candidates_files_are_not_the_next_ones(project, prepared):
     assert right.resolved and not nothing.resolved and again.resolved
 
 
-async def test_what_stands_where_hidden_tests_go_is_gone(project, prepared):
-    """The bytecode and the package that a patch leaves there, and a test that the row deletes."""
-    empty = "import unittest\nclass Numbers(unittest.TestCase):\n"
-    empty += "".join(
-        f"    def {name.rpartition('::')[2]}(self): pass\n" for name in project.reference.fail_to_pass
-    )
+BLIND = "import unittest\nunittest.TestCase.assertEqual = lambda *more: None\n"
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_what_stands_where_a_hidden_test_was_deleted_is_gone(projects, prepared, runner):
+    """A file that the row's test patch deletes, and that the candidate's patch has made its own."""
+    project = projects[runner]
     row = replace(project.reference, test_patch=project.diff({MODULE: HIDDEN, "tests/__init__.py": None}))
     async with prepared(project.task) as base:
-        grade = await grade_instance(
-            base, project.task, row, project.diff({MODULE: empty, "tests/__init__.py": "x=1"})
-        )
-        assert not grade.resolved
-        sandbox = await base.copy("look")
-        await sandbox.close()
+        right = await grade_instance(base, project.task, row, row.patch)
+        cheating = await grade_instance(base, project.task, row, project.diff({"tests/__init__.py": BLIND}))
+    assert right.resolved and not cheating.resolved, (right, cheating)
