@@ -62,7 +62,7 @@ def copied(root: Path) -> Iterator[Path]:
         check=True,
         capture_output=True,
     ).stdout
-    with tempfile.TemporaryDirectory(prefix="winnow-protections-") as folder:
+    with tempfile.TemporaryDirectory(prefix="protections-") as folder:
         copy = Path(folder) / root.name
         for name in map(os.fsdecode, filter(None, listed.split(b"\0"))):
             if os.path.lexists(root / name):

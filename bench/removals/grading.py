@@ -5,7 +5,6 @@ from ..removal import removal
 _CHEATS = "tests/environments/grading/test_cheats.py"
 _GRADES = "tests/environments/grading/test_grades.py"
 _ENDS = "tests/environments/grading/test_ends.py"
-_INSIDE = "tests/environments/grading/test_reporter_inside.py"
 _SCRIPTED = "tests/environments/grading/test_scripted.py"
 _TRIAL = "environments.grading.trial"
 _RUN = "environments.test_run"
@@ -31,7 +30,7 @@ REMOVALS = (
     ),
     removal(
         "a script's exit code agrees with the results",
-        _ENDS,
+        f"{_SCRIPTED}::test_an_exit_code_that_contradicts_the_results_is_no_verdict",
         (
             "environments.grading.scripted",
             "run_script",
@@ -66,12 +65,12 @@ REMOVALS = (
     ),
     removal(
         "the key is removed before code runs",
-        _CHEATS,
+        f"{_CHEATS}::test_no_cheat_in_the_source_is_resolved",
         ("environments.reporter_inside", "_take_key", "        os.remove(path)\n", ""),
     ),
     removal(
         "the standard library is not taken from the repository",
-        f"{_INSIDE} {_ENDS}",
+        f"{_ENDS}::test_a_module_of_the_repository_is_not_handed_the_key",
         (
             "environments.reporter_inside",
             "_sealer",
@@ -82,7 +81,7 @@ REMOVALS = (
     removal("only a sealed report counts", _CHEATS, (_RUN, "run_sealed", "if runner is None:", "if True:")),
     removal(
         "what stands where hidden tests go is removed",
-        f"{_GRADES}::test_hidden_files_go_where_they_belong_whatever_is_in_their_way {_ENDS}",
+        f"{_ENDS}::test_what_stands_where_a_hidden_test_was_deleted_is_gone",
         (_TRIAL, "_write_hidden", "    if in_the_way:\n", "    if False:\n"),
     ),
     removal(
@@ -98,7 +97,7 @@ REMOVALS = (
     ),
     removal(
         "a patch is graded in a fresh sandbox",
-        f"{_GRADES}::test_flaky_tests_are_named_and_the_first_run_decides {_ENDS}",
+        f"{_ENDS}::test_one_candidates_files_are_not_the_next_ones",
         (
             _TRIAL,
             "try_changes",
