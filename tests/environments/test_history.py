@@ -230,6 +230,12 @@ def staged_blob(tree, repo, base, fix):
     git("add", "staged.py", git_dir=tree / ".git", work_tree=tree)
 
 
+def staged_name(tree, repo, base, fix):
+    """No object is new: only the index says what there will be."""
+    blob = git("rev-parse", "HEAD:a.py", git_dir=tree / ".git").strip()
+    git("update-index", "--index-info", git_dir=tree / ".git", stdin=b"100644 " + blob + b"\tthe_fix.py\n")
+
+
 def tag_object(tree, repo, base, fix):
     text = f"object {base}\ntype commit\ntag v9\ntagger A <a@example.org> 1 +0000\n\nhint\n"
     git("mktag", git_dir=tree / ".git", stdin=text.encode())
@@ -283,6 +289,7 @@ def linked(tree, repo, base, fix):
         smuggle("config", "[core]\n\tfsmonitor = /bin/true\n"),
         loose_blob,
         staged_blob,
+        staged_name,
         tag_object,
         later_commit,
         detached,

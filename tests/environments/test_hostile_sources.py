@@ -207,6 +207,14 @@ def link_packed_references_and_objects(repo, other):
     (git_dir / "objects").symlink_to(other.folder / ".git/objects")
 
 
+def link_objects(repo, other):
+    """The branch says whose commit it is: only its objects are elsewhere."""
+    git_dir = repo.folder / ".git"
+    (git_dir / "refs/heads/trunk").write_text(other.git("rev-parse", "HEAD") + "\n")
+    shutil.rmtree(git_dir / "objects")
+    (git_dir / "objects").symlink_to(other.folder / ".git/objects")
+
+
 def link_packs(repo, other):
     other.git("gc", "-q")
     head = other.git("rev-parse", "HEAD")
@@ -226,6 +234,7 @@ LEADS_ELSEWHERE = [
     link_a_branch_and_borrow,
     link_head_and_borrow,
     link_packed_references_and_objects,
+    link_objects,
     link_packs,
 ]
 
