@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from .safe_git import GitFailed, RepositoryError, alternates, git
@@ -125,6 +126,7 @@ def verify_sealed(tree: Path, base: str) -> None:
         git("diff-index", "--cached", "--quiet", "HEAD", "--", git_dir=repository)
     except GitFailed as error:
         raise NotSealed(f"the index of {repository} names files that its HEAD does not have") from error
+    _verify_shallow(repository, reached)
     left = set(listed.split()) - set(reached.split())
     if left:
         first = sorted(left)[0].decode()
@@ -142,7 +144,7 @@ def _verify_files(tree: Path, repository: Path) -> None:
         for name in (*folders, *files):
             path = os.path.join(parent, name)
             inside = os.path.relpath(path, os.fsencode(repository))
-            if os.path.islink(path) or not _ALLOWED.fullmatch(inside):
+            if not _ALLOWED.fullmatch(inside) or not _is_plain(path):
                 raise NotSealed(
                     f"{repository} holds {ascii(os.fsdecode(inside))[1:-1]}, which may lead to later history"
                 )
@@ -161,6 +163,19 @@ def _verify_files(tree: Path, repository: Path) -> None:
     for name in names.decode("utf-8", "replace").split("\0"):
         if name and name.lower() not in _CONFIG_KEYS:
             raise NotSealed(f"{config} sets {name}, which a sealed repository does not")
+
+
+def _verify_shallow(repository: Path, reached: bytes) -> None:
+    """A line of this file is the id of a commit: of none that HEAD does not reach."""
+    shallow = repository / "shallow"
+    if shallow.exists() and (others := set(shallow.read_bytes().split()) - set(reached.split())):
+        raise NotSealed(f"{shallow} names {len(others)} commit(s) that its HEAD does not reach")
+
+
+def _is_plain(path: bytes) -> bool:
+    """Whether it is a file or a folder: git, and we, would wait for a pipe."""
+    kind = os.lstat(path).st_mode
+    return stat.S_ISREG(kind) or stat.S_ISDIR(kind)
 
 
 def _verify_head(repository: Path, base: str) -> None:

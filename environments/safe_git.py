@@ -46,8 +46,6 @@ _SETTINGS = (
     "core.multiPackIndex=false",
     "log.showSignature=false",
     "submodule.recurse=false",
-    "protocol.allow=never",
-    "protocol.ext.allow=never",
     "safe.directory=*",
 )
 
@@ -63,6 +61,8 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
+    # No protocol at all. A setting would not do: a repository's own word on one protocol goes before it.
+    "GIT_ALLOW_PROTOCOL": "",
     "GIT_PAGER": "cat",
     "HOME": "/nonexistent",
     "LC_ALL": "C",

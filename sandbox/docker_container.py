@@ -101,6 +101,8 @@ def create(
         ipc_mode="private",
         mounts=[*mounts, *first.mounts],
     )
+    # On control groups of version 1, engines show the host's unless told otherwise. Those before 20.10 know no other.
+    host["CgroupnsMode"] = "private"
     host["MaskedPaths"] = [*MASKED]
     if "proc" in without:
         host["MaskedPaths"], host["ReadonlyPaths"] = [], []

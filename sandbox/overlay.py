@@ -161,6 +161,7 @@ class OverlayBackend:
             spec["first"] = not below
             changed = other_network or (not below and world.network == "host")
             spec["names"] = world.network if changed else ""
+            spec["image"] = bottom.lower[0][0]  # of the root: without what is mounted over it
             started = await self._launcher.start(spec)
         except OSError as error:
             await self._forget_layers(layers)

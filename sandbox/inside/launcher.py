@@ -14,7 +14,7 @@ sandbox's.
     <- ("start", id, spec) + stream             -> ("started", id, pid, group's paths); on the stream b"R" or b"E..."
     <- ("kill", id)                             -> ("ended", id) when no process is left, killed or not
 
-A spec is a dict: overlays [(target, lower, upper, work)] the root first, binds, covered, proc, network, names,
+A spec is a dict: overlays [(target, lower, upper, work)] the root first, binds, covered, proc, network, names, image,
 first, userxattr, shared_memory, owner, shift, limits {memory, processes, cpus, files, disk,
 data, of_user}: of the group, then of each process.
 """

@@ -7,6 +7,7 @@ never through a link (LinkInTheWay), and mounts are made on what was opened.
 
 import errno
 import os
+import stat
 
 from . import kernel
 
@@ -25,6 +26,9 @@ LINKS = (
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 )
+NAMES = 1 << 16
+"""Most bytes of an image's resolv.conf or hosts."""
+
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -43,7 +47,7 @@ def build(spec, owner):
     if spec["first"]:
         _temporary(root, owner)
     if spec["names"]:
-        _names(root, layers[0], spec["names"], owner)
+        _names(root, spec["image"], spec["names"], owner)
     for source, target in spec["binds"]:
         with _opened(root, target, owner, os.path.isdir(source)) as point:
             kernel.mount(source, point, None, kernel.BIND | kernel.REC)
@@ -140,22 +144,18 @@ def _temporary(root, owner):
                 os.chmod(f"/proc/self/fd/{point}", mode)
 
 
-def _names(root, lower, network, owner):
-    """How hosts are found by name: as the host does it, or as the bottom of the root's stack has it."""
+def _names(root, image, network, owner):
+    """How hosts are found by name: as the host does it, or as the image has it."""
     with _opened(root, "/etc", owner) as etc:
         for name in ("resolv.conf", "hosts"):
             try:
                 os.unlink(name, dir_fd=etc)
             except FileNotFoundError:
                 pass
-            below = ("" if network == "host" else lower[-1]) + "/etc/" + name
-            if os.path.islink(below) and network != "host":
-                os.symlink(
-                    os.readlink(below), name, dir_fd=etc
-                )  # as one: it could lead to a file of the host
-            elif os.path.isfile(below):
-                with open(below, "rb") as file:
-                    content = file.read()
+            link, content = _of_host(name) if network == "host" else _of_image(image, name)
+            if link is not None:
+                os.symlink(link, name, dir_fd=etc)
+            elif content is not None:
                 made = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=etc)
                 os.write(made, content)
                 os.fchown(made, owner, owner)
@@ -166,6 +166,37 @@ def show_disk(device):
     """Mount the run's own disk, whose options are those of its first mount."""
     os.makedirs(DISK, exist_ok=True)
     kernel.mount(device, DISK, "btrfs", kernel.NOSUID | kernel.NODEV | kernel.NOATIME)
+
+
+def _of_host(name):
+    try:
+        with open("/etc/" + name, "rb") as file:
+            return None, file.read()
+    except OSError:
+        return None, None
+
+
+def _of_image(image, name):
+    """-> (what a link says, a file's content): neither is followed or waited for, since it could be the host's."""
+    try:
+        etc = os.open(image + "/etc", _FOLDER)
+    except OSError:
+        return None, None
+    try:
+        kind = os.stat(name, dir_fd=etc, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(kind):
+            return os.readlink(name, dir_fd=etc), None
+        if not stat.S_ISREG(kind):
+            return None, None
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=etc)
+        try:
+            return None, os.read(file, NAMES)
+        finally:
+            os.close(file)
+    except OSError:
+        return None, None
+    finally:
+        os.close(etc)
 
 
 def make_devices(folder):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from waiting import assert_ends
 
 from environments import NotSealed, RepositoryError, freeze, verify_sealed
 from environments.safe_git import GitFailed, git
@@ -129,6 +130,21 @@ def test_shallow_clones_keep_their_cut(new_repo, tmp_path, depth):
     assert any("shallow" in note for note in shot.notes)
 
 
+def test_a_cut_of_later_history_is_not_named(new_repo, tmp_path):
+    """A shallow clone names the commits at which its history was cut: those of other branches too."""
+    repo = new_repo({"a": "1"})
+    for name in ("x", "y"):
+        repo.git("checkout", "-q", "--orphan", name)
+        for number in range(3):
+            repo.commit({"a": f"{name}{number}"})
+    words = ("clone", "-q", "--depth", "2", "--no-single-branch", "--branch", "x")
+    repo.git(*words, f"file://{repo.folder}", str(tmp_path / "shallow"))
+    later = repo.git("rev-parse", "y^")
+    assert later in (tmp_path / "shallow/.git/shallow").read_text()
+    shot = freeze(tmp_path / "shallow", tmp_path / "frozen")
+    assert (shot.tree / ".git/shallow").read_text() == repo.git("rev-parse", "x^") + "\n"
+
+
 def test_a_history_that_holds_the_answer_is_left_out(repo_at, tmp_path):
     """A bug put into working code: the commits before it are the answer, on both sides of a merge."""
     repo = repo_at(tmp_path / "project")
@@ -214,6 +230,12 @@ def staged_blob(tree, repo, base, fix):
     git("add", "staged.py", git_dir=tree / ".git", work_tree=tree)
 
 
+def staged_name(tree, repo, base, fix):
+    """No object is new: only the index says what there will be."""
+    blob = git("rev-parse", "HEAD:a.py", git_dir=tree / ".git").strip()
+    git("update-index", "--index-info", git_dir=tree / ".git", stdin=b"100644 " + blob + b"\tthe_fix.py\n")
+
+
 def tag_object(tree, repo, base, fix):
     text = f"object {base}\ntype commit\ntag v9\ntagger A <a@example.org> 1 +0000\n\nhint\n"
     git("mktag", git_dir=tree / ".git", stdin=text.encode())
@@ -231,6 +253,11 @@ def detached(tree, repo, base, fix):
 
 def inner_repository(tree, repo, base, fix):
     shutil.copytree(repo.folder / ".git", tree / "b/.git")
+
+
+def a_later_commits_name(tree, repo, base, fix):
+    """Its id says what to look for elsewhere, and git takes it for a commit that is here."""
+    (tree / ".git/shallow").write_text(f"{fix}\n")
 
 
 def linked(tree, repo, base, fix):
@@ -262,10 +289,12 @@ def linked(tree, repo, base, fix):
         smuggle("config", "[core]\n\tfsmonitor = /bin/true\n"),
         loose_blob,
         staged_blob,
+        staged_name,
         tag_object,
         later_commit,
         detached,
         inner_repository,
+        a_later_commits_name,
         linked,
     ],
 )  # fmt: skip
@@ -282,3 +311,17 @@ def test_another_base_is_not_taken_for_this_one(sealed):
     for other in (fix, ""):
         with pytest.raises(NotSealed):
             verify_sealed(tree, other)
+
+
+@pytest.mark.parametrize("name", ["HEAD", "config", "index", "shallow", "info/exclude", "refs/heads/main"])
+def test_no_pipe_of_a_repository_from_elsewhere_is_waited_for(sealed, name):
+    tree, _, base, _ = sealed
+    path = tree / ".git" / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert_ends(lambda: refused(tree, base))
+
+
+def refused(tree, base):
+    with pytest.raises(NotSealed):
+        verify_sealed(tree, base)

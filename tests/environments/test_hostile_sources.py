@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from waiting import assert_ends
 
 from environments import RepositoryError, freeze
 from environments.building.mirrors import commit_date, find_repository, has_commit, nearest_tag
@@ -206,6 +207,14 @@ def link_packed_references_and_objects(repo, other):
     (git_dir / "objects").symlink_to(other.folder / ".git/objects")
 
 
+def link_objects(repo, other):
+    """The branch says whose commit it is: only its objects are elsewhere."""
+    git_dir = repo.folder / ".git"
+    (git_dir / "refs/heads/trunk").write_text(other.git("rev-parse", "HEAD") + "\n")
+    shutil.rmtree(git_dir / "objects")
+    (git_dir / "objects").symlink_to(other.folder / ".git/objects")
+
+
 def link_packs(repo, other):
     other.git("gc", "-q")
     head = other.git("rev-parse", "HEAD")
@@ -225,6 +234,7 @@ LEADS_ELSEWHERE = [
     link_a_branch_and_borrow,
     link_head_and_borrow,
     link_packed_references_and_objects,
+    link_objects,
     link_packs,
 ]
 
@@ -264,11 +274,24 @@ def test_no_pipe_is_waited_for(new_repo, tmp_path, name):
     path = repo.folder / ".git" / name
     path.unlink(missing_ok=True)
     os.mkfifo(path)
-    for at in (None, "HEAD"):
-        try:
-            freeze(repo.folder, tmp_path / f"frozen-{at}", commit=at)
-        except RepositoryError as error:
-            assert "\n" not in str(error)
+
+    def freeze_it():
+        for at in (None, "HEAD"):
+            try:
+                freeze(repo.folder, tmp_path / f"frozen-{at}", commit=at)
+            except RepositoryError as error:
+                assert "\n" not in str(error)
+
+    assert_ends(freeze_it)
+
+
+def test_a_file_without_an_end_is_not_read_to_it(new_repo, tmp_path):
+    """It takes no disk, and would take all the memory."""
+    repo = new_repo({"a": "1"})
+    with open(repo.folder / ".git/info/exclude", "wb") as file:
+        file.truncate(1 << 24)
+    with pytest.raises(RepositoryError, match="larger than"):
+        freeze(repo.folder, tmp_path / "frozen")
 
 
 def test_a_worktree_a_submodule_and_borrowed_objects_are_still_taken(new_repo, tmp_path):

@@ -1,6 +1,7 @@
 """Waiting in tests for what happens in its own time, on fast machines and slow ones."""
 
 import asyncio
+import threading
 import time
 
 PATIENCE = 120.0
@@ -25,3 +26,21 @@ async def wait_until_async(condition, what, patience=PATIENCE):
         assert time.monotonic() < give_up, f"not within {patience:.0f} s: {what}"
         await asyncio.sleep(_PAUSE)
     return value
+
+
+def assert_ends(deed, seconds=PATIENCE / 4):
+    """Call `deed` in a thread of its own, which is left behind where it waits for something that never comes."""
+    raised = []
+
+    def do():
+        try:
+            deed()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), f"it did not end within {seconds:.0f} s"
+    if raised:
+        raise raised[0]

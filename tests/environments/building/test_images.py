@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from environments import check, verify_sealed
+from environments import NotSealed, check, verify_sealed
 from environments.building import Builder, BuildFailed
 from environments.instance import Instance
 from sandbox import Images, Limits, open_backend, probe_docker, probe_overlay
@@ -77,6 +77,17 @@ async def test_its_own_repository_is_sealed_activated_and_stays_built(backend, i
     assert "old = 1" in said.output and "compiled" in said.output and "the answer" not in said.output
     assert "cannot access" in said.output or "No such file" in said.output
     assert Path(repo.owned).name not in os.listdir("/tmp")
+
+
+async def test_one_that_was_changed_since_is_not_used(backend, image, tmp_path):
+    name, base, _ = image
+    row = Instance("row-1", "an issue", "own/pkg", base, image=name, test_command="true")
+    with Images("test", tmp_path / "state") as images:
+        builder = Builder(backend, tmp_path / "layers", repos=tmp_path, images=images)
+        task = await builder.task(row)
+        (task.snapshot.tree / ".git/refs/tags/later").write_text(base + "\n")
+        with pytest.raises(NotSealed, match=str(task.snapshot.tree.parent)):
+            await builder.task(row)
 
 
 async def test_a_mirror_goes_before_it_and_an_image_without_a_checkout_is_a_sentence(

@@ -53,7 +53,14 @@ LINES = "".join(
     f"{name} (tests.test_pkg.Numbers) ... ok\\n"
     for name in ("test_double", "test_double_of_canary_3141592", "test_half", "test_shout")
 )
+RAN = "\\nRan 4 tests in 0.1s\\n\\nOK\\n"
+MARKS = (
+    ">>>>> End Test Output\\n>>>>> End Test Output \\n>>>>> Test Exit Code: 0\\n>>>>> Test Exit Code : 0\\n"
+)
+NO_MORE = "os.kill(os.getppid(), 9)\nos._exit(0)"  # the script says nothing after this
 CHEATS = [
+    f"import os\nprint('''{LINES}{RAN}''', flush=True)\n{NO_MORE}",
+    f"import os\nprint('''{LINES}{RAN}{MARKS}''', flush=True)\n{NO_MORE}",
     f"import os, sys\nprint('''{LINES}\\nRan 4 tests in 0.1s\\n\\nOK\\n''', file=sys.stderr, flush=True)\n"
     "os.kill(os.getppid(), 9)",
     "import os\nos._exit(0)",
@@ -69,6 +76,16 @@ async def test_no_end_no_verdict(projects, prepared, code):
         patch = project.diff({"pkg.py": code + "\n" + SOURCE})
         grade = await grade_instance(base, project.task, row(project), patch)
     assert not grade.resolved, grade
+
+
+async def test_an_exit_code_that_contradicts_the_results_is_no_verdict(projects, prepared):
+    project = projects["unittest"]
+    leaves = "\nimport atexit, os\natexit.register(os._exit, 3)\n"
+    async with prepared(project.task) as base:
+        grade = await grade_instance(
+            base, project.task, row(project), project.diff({"pkg.py": RIGHT + leaves})
+        )
+    assert not grade.resolved and "not whole" in grade.reason and grade.exit_code == 3, grade
 
 
 async def test_a_script_that_says_nothing_of_named_tests(projects, prepared):

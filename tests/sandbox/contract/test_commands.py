@@ -215,3 +215,10 @@ async def test_any_text_reaches_the_shell_unchanged(shared, text):
     assume(not re.search(r"^-[^\x00-\x7f]", text, re.MULTILINE))
     result = await shared.run(f"cat <<'-end-of-it-'\n{text}\n-end-of-it-\n")
     assert result.output == f"{text}\n"
+
+
+async def test_what_an_earlier_command_left_behind_prints_nowhere(shared):
+    left = "(until [ -e go ]; do sleep 0.01; done; echo forged; echo forged >&2; touch said) &"
+    assert (await shared.run(left)).output == ""
+    seen = await shared.run("touch go; until [ -e said ]; do sleep 0.01; done; sleep 0.1; echo mine")
+    assert seen.output == "mine\n"
