@@ -148,7 +148,7 @@ REMOVALS = (
         (
             "environments.building.index",
             "Index.plain",
-            're.sub(r"(\\w+://)[^/@\\s\'\\"]+@", r"\\1", text)',
+            "strip_urls(KNOWN.redact_reply(known.redact_reply(text)))",
             "text",
         ),
     ),
@@ -214,5 +214,20 @@ REMOVALS = (
             'return folder == home or folder in home.parents or folder == Path("/")',
             "return False",
         ),
+    ),
+    removal(
+        "builds: no network of the host's",
+        "tests/environments/building/test_build_network.py",
+        (
+            "environments.building.network",
+            "network_of",
+            'HostNetwork(index) if choice == "host" else IndexNetwork(index, hosts)',
+            "HostNetwork(index)",
+        ),
+    ),
+    removal(
+        "builds: an index sends nobody to this machine",
+        "tests/environments/building/test_index_proxy.py tests/environments/building/test_host_proxy.py",
+        ("environments.building.addresses", "allowed_addresses", "if reach_of(one) in _WIDER[base]", ""),
     ),
 )

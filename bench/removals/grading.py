@@ -143,12 +143,27 @@ REMOVALS = (
     ),
     removal(
         "reports have no entities",
-        "tests/environments/test_logs_parsing.py",
+        "tests/environments/test_hostile_xml.py",
         (
             "environments.test_xml",
             "read_xml",
-            'if b"<!DOCTYPE" in content or b"<!ENTITY" in content:',
-            "if False:",
+            'DefusedXMLParser(target=cases, encoding="utf-8", forbid_dtd=True)',
+            'DefusedXMLParser(target=cases, encoding="utf-8", forbid_entities=False, forbid_external=False)',
         ),
+    ),
+    removal(
+        "reports have as many elements as pytest writes",
+        "tests/environments/test_hostile_xml.py",
+        (
+            "environments.test_xml",
+            "_Cases.start",
+            "self._elements > _ELEMENTS or self._depth > _DEPTH",
+            "False",
+        ),
+    ),
+    removal(
+        "git that sees a patch has little memory",
+        "tests/environments/test_hostile_patches.py",
+        ("environments.safe_git", "_limited", "if memory is None:", "if True:"),
     ),
 )
