@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -193,9 +194,11 @@ def lacks(engine: Engine, no_server: str = "") -> tuple[str, ...]:
     if no_server:
         missing.append("no limit on all the disk written; one file may not grow beyond it")
     elif not quota(engine):
+        seen = engine.local and os.geteuid() == 0
         missing.append(
-            f"disk space of a sandbox as a whole is watched, not reserved: Docker's storage driver "
-            f"({info.get('Driver')}) has no quota here, so the limit may be passed for about a second"
+            "disk space is counted and not held to the limit, because Docker's storage driver "
+            f"({info.get('Driver')}) has no quota here: it may be passed for about a second, and for longer by deleted "
+            f"files {'whose descriptors wait in a socket' if seen else 'that a process still holds'}"
         )
     return tuple(missing)
 

@@ -144,9 +144,10 @@ class QuotaDisk:
 
     async def follow_host(self) -> None:
         """See to it, for ever, that all sandboxes together cannot grow by more than the host's disk can give."""
+        room = 0
         while True:
-            room = self.room()
             with contextlib.suppress(OSError):  # the disk failed: `trouble` tells
+                room = self.room()
                 await asyncio.to_thread(self._allow, max(0, room))
             await asyncio.sleep(min(SELDOM, max(OFTEN, room / FASTEST)))
 

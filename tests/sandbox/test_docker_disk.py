@@ -86,7 +86,7 @@ def test_a_quota_is_used_where_the_storage_has_one(monkeypatch):
     assert not quota(Engine(DriverStatus=[["Backing Filesystem", "extfs"]]))
     monkeypatch.setattr(docker_disk, "_mount_options", lambda folder: {"rw"})
     assert not quota(Engine())
-    assert any("watched" in line for line in lacks(Engine()))
+    assert any("counted" in line for line in lacks(Engine()))
     elsewhere = Engine()
     elsewhere.local = False
     assert not quota(elsewhere)
