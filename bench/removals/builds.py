@@ -179,7 +179,7 @@ REMOVALS = (
     ),
     removal(
         "images: no setting of an image's repository is obeyed",
-        "tests/environments/building/test_images.py",
+        "tests/environments/building/test_images.py::test_what_is_taken_of_its_repository_runs_nothing",
         ("environments.building.image_repository", "carry_repository", "    _clean(into)\n", ""),
     ),
     removal(

@@ -118,7 +118,7 @@ def test_tests_that_fail_without_a_removal_prove_nothing(capsys, checkout):
 
 
 def test_each_removal_of_winnows_own_applies_and_names_tests_that_are_there():
-    """It takes seconds; whether each is noticed takes most of an hour."""
+    """It takes seconds; whether each is noticed takes some forty minutes."""
     assert len({one.name for one in REMOVALS}) == len(REMOVALS)
     with copied(ROOT) as copy:
         for one in REMOVALS:

@@ -214,7 +214,7 @@ def test_memory_and_disk_are_bounded(tmp_path, kind):
     from test_extraction import BOMBS, Endless
     kind, into = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))  # what has no bound shall not take the whole machine
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         extract(Endless(kind), into, Terms(replace=True, most_members=100_000, most_bytes=1 << 20))

@@ -1,7 +1,9 @@
 """Rows that bring an image: its checkout found and covered by sealed history, its activation, what it built kept."""
 
+import asyncio
 import os
 import secrets
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from environments import NotSealed, check, verify_sealed
 from environments.building import Builder, BuildFailed
+from environments.building.image_repository import carry_repository
 from environments.instance import Instance
 from sandbox import Images, Limits, open_backend, probe_docker, probe_overlay
 
@@ -88,6 +91,17 @@ async def test_one_that_was_changed_since_is_not_used(backend, image, tmp_path):
         (task.snapshot.tree / ".git/refs/tags/later").write_text(base + "\n")
         with pytest.raises(NotSealed, match=str(task.snapshot.tree.parent)):
             await builder.task(row)
+
+
+async def test_what_is_taken_of_its_repository_runs_nothing(backend, image, tmp_path):
+    """Its settings name a program that git runs when it looks at files."""
+    name, base, repo = image
+    into = tmp_path / "carried"
+    await carry_repository(backend, Instance("row-1", "an issue", "own/pkg", base, image=name), into)
+    words = ["git", "-c", "core.bare=false", f"--git-dir={into}", f"--work-tree={repo.folder}", "status"]
+    done = await asyncio.to_thread(subprocess.run, words, capture_output=True)
+    assert done.returncode == 0 and Path(repo.owned).name not in os.listdir("/tmp")
+    assert not [path for path in into.rglob("*") if path.is_symlink()]
 
 
 async def test_a_mirror_goes_before_it_and_an_image_without_a_checkout_is_a_sentence(
