@@ -64,7 +64,7 @@ class QuotaDisk:
         self._folder, self._root, self._device = folder, root, device
         self.device = device_path
         self.path = Path(f"/proc/self/fd/{root}")
-        self._qgroups = btrfs.qgroups(root)
+        self._qgroups = str(btrfs.qgroups(root))
 
     @classmethod
     def create(cls, folder: Path) -> QuotaDisk:
@@ -117,8 +117,13 @@ class QuotaDisk:
 
     def told(self, qgroup: int, name: str) -> int:
         """What the kernel tells of a qgroup, in bytes."""
+        # Asked for at each command's end: a file of Python's would take five times as long.
         level, number = qgroup >> 48, qgroup & ((1 << 48) - 1)
-        return int((self._qgroups / f"{level}_{number}" / name).read_text())
+        file = os.open(f"{self._qgroups}/{level}_{number}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(file, 64))
+        finally:
+            os.close(file)
 
     def room(self) -> int:
         """Bytes that the host's disk can still give; 0 or less where it is full."""
