@@ -38,7 +38,7 @@ REMOVALS = (
     ),
     removal(
         "viewer: nothing can be changed",
-        _VIEW,
+        f"{_VIEW}::test_no_request_to_change_something_gets_behind_the_guard",
         ("winnow.view.guard", "_refused", 'if method not in ("GET", "HEAD"):', "if False:"),
     ),
     removal(

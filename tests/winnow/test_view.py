@@ -17,6 +17,7 @@ from viewed_run import HOSTILE, OTHER, RUN, SECRET, TASKS
 
 from store import Reader, open_reader, open_store
 from winnow.view.app import viewer
+from winnow.view.guard import guarded
 from winnow.view.links import slug
 from winnow.view.rendering import renderer
 
@@ -144,6 +145,21 @@ def test_ours_are_answered(get, headers):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_nothing_can_be_changed(get, method):
     assert get("/", method).status_code == 405
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_no_request_to_change_something_gets_behind_the_guard(method):
+    """Whatever somebody puts there one day."""
+    came = []
+
+    async def obedient(scope, receive, send):
+        came.append(scope["method"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    get = _asker(guarded(obedient, ["127.0.0.1"]))
+    assert get("/", method).status_code == 405 and came == []
+    assert get("/").status_code == 200 and came == ["GET"]
 
 
 @pytest.mark.parametrize(
