@@ -86,7 +86,7 @@ REMOVALS = (
     ),
     removal(
         "container: what an image sets is not for the server",
-        "tests/sandbox/test_docker_server.py::test_what_an_image_sets_is_for_commands_not_for_the_server",
+        f"{_HOSTILE}::test_an_images_variables_do_nothing_to_the_server",
         ("sandbox.docker_line", "ServerLine.__init__", "dict.fromkeys(of_image)", "{}"),
     ),
     removal(

@@ -159,7 +159,12 @@ REMOVALS = (
     removal(
         "the first process is not dumpable",
         f"{_ATTACKS}::test_the_first_process",
-        ("sandbox.inside.launcher", "Sandbox.become", "kernel.prctl(kernel.PR_SET_DUMPABLE, 0)", "pass"),
+        (
+            "sandbox.inside.launcher",
+            "Sandbox.become",
+            "kernel.prctl(kernel.PR_SET_DUMPABLE, 0)",
+            "kernel.prctl(kernel.PR_SET_DUMPABLE, 1)",
+        ),
     ),
     removal(
         "no descriptor of the launcher",

@@ -2,7 +2,6 @@
 
 from ..removal import removal
 
-_SERVER = "tests/sandbox/test_exec_server.py"
 _FILES = "tests/sandbox/contract/test_files.py"
 
 REMOVALS = (
@@ -27,16 +26,6 @@ REMOVALS = (
         ("sandbox.inside.files", "_FILE", "os.O_NOFOLLOW | ", ""),
     ),
     removal(
-        "output is cut while it streams",
-        f"{_SERVER}::test_head_and_tail_are_exactly_those_of_the_output",
-        (
-            "sandbox.inside.server",
-            "Server._run",
-            "Command(number, wire.integer(keep))",
-            "Command(number, 1 << 40)",
-        ),
-    ),
-    removal(
         "each command's output has a pipe of its own",
         "tests/sandbox/contract/test_commands.py::test_what_an_earlier_command_left_behind_prints_nowhere",
         (
@@ -48,7 +37,12 @@ REMOVALS = (
     ),
     removal(
         "a killed command leaves no process",
-        "tests/sandbox/contract/test_commands.py",
-        ("sandbox.inside.processes", "Children.kill_all", "os.kill(-1, SIGKILL)", "raise ProcessLookupError"),
+        "tests/sandbox/contract/test_commands.py::test_a_timeout_kills_everything_and_keeps_what_was_printed",
+        (
+            "sandbox.inside.server",
+            "Server._hear",
+            "self.children.kill_all()",
+            "os.kill(self.command.pid, SIGKILL)",
+        ),
     ),
 )

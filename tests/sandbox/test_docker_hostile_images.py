@@ -18,22 +18,43 @@ SMALL = Limits(memory=128 << 20, processes=32, timeout=PATIENCE)
 
 
 @pytest.fixture
-def checked_image(docker_engine, docker_rootfs):
-    """An image whose health check, ten times a second, leaves a file. -> its name"""
-    name = f"winnow-test-{secrets.token_hex(4)}"
-    base = docker_engine.api.create_container(import_rootfs(docker_engine, docker_rootfs), ["/bin/true"])[
-        "Id"
-    ]
+def image_with(docker_engine, docker_rootfs):
+    """`image_with(Key=value)` -> the name of an image with these settings"""
+    made = []
+
+    def make(**settings):
+        name = f"winnow-test-{secrets.token_hex(4)}"
+        base = docker_engine.api.create_container(import_rootfs(docker_engine, docker_rootfs), ["/bin/true"])[
+            "Id"
+        ]
+        docker_engine.api.commit(base, name, "latest", conf={**settings, "Cmd": ["/bin/true"]})
+        docker_engine.api.remove_container(base)
+        made.append(name)
+        return f"{name}:latest"
+
+    yield make
+    for name in made:
+        docker_engine.api.remove_image(name, force=True)
+
+
+@pytest.fixture
+def checked_image(image_with):
+    """An image whose health check, ten times a second, leaves a file."""
     check = {
         "Test": ["CMD-SHELL", "touch /tmp/checked"],
         "Interval": 100_000_000,
         "Timeout": 10**9,
         "Retries": 9,
     }
-    docker_engine.api.commit(base, name, "latest", conf={"Healthcheck": check, "Cmd": ["/bin/true"]})
-    docker_engine.api.remove_container(base)
-    yield f"{name}:latest"
-    docker_engine.api.remove_image(name, force=True)
+    return image_with(Healthcheck=check)
+
+
+async def test_an_images_variables_do_nothing_to_the_server(docker_backend, image_with):
+    """The loader of every program but the first process notes what it does, in a file named by its number."""
+    image = image_with(Env=["LD_DEBUG=files", "LD_DEBUG_OUTPUT=/tmp/loader"])
+    box = await docker_backend.start(World(Image(image)), name="loader", limits=SMALL)
+    seen = (await box.run("ls /tmp")).output.split()
+    assert [name for name in seen if name.startswith("loader.")] and "loader.1" not in seen, seen
 
 
 async def test_an_images_health_check_does_not_run(docker_backend, docker_engine, checked_image):
