@@ -1,5 +1,6 @@
 """What all tests share: the helpers in `support/`, the profile of property tests, the order in which tests start."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from order import start_order  # noqa: E402
 from programs import refuse_unlisted_programs  # noqa: E402
 
 refuse_unlisted_programs()
+
+# What is printed into a pipe is held back in a user's process: tests must not miss that where a machine says otherwise.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # A shell has Ctrl-C ignored in what it starts in the background (`make test &`), and tests would hand that on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

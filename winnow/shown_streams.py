@@ -61,8 +61,8 @@ def lowest(stream: Any) -> Any:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print one line, which foreign text cannot leave; on standard error with `err`."""
-    print(visible_line(line), file=sys.stderr if err else sys.stdout)
+    """Print one line, which foreign text cannot leave, and hold nothing back; on standard error with `err`."""
+    print(visible_line(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def say_error(text: str) -> None:

@@ -132,3 +132,14 @@ def test_what_the_encoding_lacks_is_written_out():
         env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"},
     )
     assert done.stdout == b"caf\\xe9 \\udcff \\x1b\n", done.stderr
+
+
+def test_a_line_reaches_whoever_reads_the_pipe_while_the_command_goes_on():
+    """`winnow view` prints its address and then serves: a program that waits for it must have it."""
+    code = (
+        "from winnow.shown_streams import install, say\ninstall()\nsay('here')\nimport sys; sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        assert process.stdout.readline() == "here\n"
+        process.communicate("")
