@@ -28,6 +28,7 @@ from typing import Literal
 from sandbox import Backend, Limits, Place, Sandbox, SandboxError, World, open_backend
 from sandbox.inside.cgroups import CONTROLLERS
 from sandbox.inside.launcher import SPARE
+from sandbox.inside.mounts import DISK
 
 Kind = Literal["overlay", "docker"]
 
@@ -201,6 +202,11 @@ async def _look(kind: Kind, run: str, folder: Path) -> dict[str, int]:
     with contextlib.suppress(OSError):
         seen["launcher's descriptors"] = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in children)
         seen["launcher's mounts"] = sum(_mounts(str(pid)) for pid in children)
+        # On a disk of the run's own, which only the launcher has mounted.
+        disks = [
+            disk for pid in children for disk in Path(f"/proc/{pid}/root{folder}/state").glob(f"*/{DISK}")
+        ]
+        seen["layers"] += sum(len(os.listdir(disk)) for disk in disks)
     if kind == "docker":
         seen |= await asyncio.to_thread(_in_engine, run)
     return seen

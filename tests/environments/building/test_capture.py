@@ -15,6 +15,7 @@ from environments.building.capture import capture
 from environments.building.failures import StepFailed
 from environments.building.index import Index
 from environments.building.keeping import keep_environment, keep_repository, mark_start
+from environments.building.network import HostNetwork
 from sandbox import Limits, Place, World, open_backend
 
 pytestmark = pytest.mark.overlay
@@ -136,7 +137,7 @@ async def test_what_the_repository_tracks_stays_as_it_was_frozen(backend, new_re
     }
     shot = freeze(new_repo(files).folder, tmp_path / "frozen", at=AT)
     sandbox = await backend.start(World(places=(Place(shot.tree, AT),)), name="built", limits=Limits())
-    bench = Bench(sandbox, None, Index())
+    bench = Bench(sandbox, None, HostNetwork(Index()))
     await mark_start(bench)
     deeds = f"""cd {AT}
     echo evil >pkg/a.py; echo new >pkg/fast.so; mkdir -p inner/.git INNER/.GIT
@@ -164,7 +165,7 @@ async def test_names_of_a_build_are_no_names_of_the_host(backend, tmp_path, outs
     (base / "bin/tool").write_text("1")
     (base / "gone").write_text("1")
     sandbox = await backend.start(World(places=(Place(base, ENV),)), name="env", limits=Limits())
-    bench = Bench(sandbox, None, Index())
+    bench = Bench(sandbox, None, HostNetwork(Index()))
     await mark_start(bench)
     trap = f"x\n{outside}/key"
     deeds = f"cd {ENV}; rm gone; mkdir -p '{os.path.dirname(trap)}'; echo 2 >'{trap}'; ln -s {outside} way; echo 3 >new"

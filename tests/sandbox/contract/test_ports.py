@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import socket
+import sys
 import tracemalloc
 
 import pytest
@@ -347,7 +348,7 @@ async def test_a_port_opens_nothing_else(backend, world, limits, sandbox, python
         assert result.output == "devices []\nabstract names False\n" and came == []
         if os.geteuid() == 0:  # the same, and each of them succeeds
             reached = await asyncio.create_subprocess_exec(
-                *(python, "-c", CLIENT + REACH, *map(str, words[:-1]), str(port)),
+                *(sys.executable, "-c", CLIENT + REACH, *map(str, words[:-1]), str(port)),
                 stdout=asyncio.subprocess.PIPE,
             )
             said = (await reached.communicate())[0].decode()
