@@ -23,17 +23,8 @@ def blob_sizes(
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return {}
-    said = git(
-        "cat-file",
-        "--batch-check",
-        git_dir=git_dir,
-        stdin="".join(f"{name}\n" for name in wanted).encode(),
-        env=env,
-        settings=SETTINGS,
-        memory=memory,
-    ).decode()
     sizes = {}
-    for line in said.splitlines():
+    for line in _cat_file("--batch-check", wanted, git_dir, env, memory).decode().splitlines():
         fields = line.split(" ")
         if len(fields) != 3 or fields[1] != "blob":
             raise GitFailed(f"git cat-file says in {git_dir}: {line}", line)
@@ -55,18 +46,18 @@ def read_blobs(
         raise BlobsTooLarge(f"{sum(sizes.values())} bytes are more than {limit}")
     if not sizes:
         return {}
-    whole = git(
-        "cat-file",
-        "--batch",
-        git_dir=git_dir,
-        stdin="".join(f"{name}\n" for name in sizes).encode(),
-        env=env,
-        settings=SETTINGS,
-        memory=memory,
-    )
+    whole = _cat_file("--batch", sizes, git_dir, env, memory)
     blobs, at = {}, 0
     for name, size in sizes.items():
         start = whole.index(b"\n", at) + 1
         blobs[name] = whole[start : start + size]
         at = start + size + 1
     return blobs
+
+
+def _cat_file(
+    option: str, names: Iterable[str], git_dir: Path, env: Mapping[str, str] | None, memory: int | None
+) -> bytes:
+    """What `git cat-file` prints for these names, in their order."""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    return git("cat-file", option, git_dir=git_dir, stdin=asked, env=env, settings=SETTINGS, memory=memory)
